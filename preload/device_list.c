@@ -253,6 +253,49 @@ static bool is_anothers(const struct device *device, struct ibv_device *candidat
 	return false;
 }
 
+/* ---- what was there when it went ---- */
+
+static bool is_on_ethernet(const struct device *device)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		found |= device->ports[i].known && port_is_ethernet(&device->ports[i]);
+	return found;
+}
+
+/* Without a GUID that moves along, what tells the next one from others is that it is new. */
+static void note_others(struct device *device, struct ibv_device **list)
+{
+	unsigned count = 0;
+
+	free(device->others);
+	device->other_count = 0;
+	while (list[count])
+		count++;
+	device->others = calloc(count + 1u, sizeof(*device->others));
+	for (struct ibv_device **d = list; *d && device->others; d++) {
+		struct device_seen *seen = &device->others[device->other_count];
+
+		seen->guid = below.ibv_get_device_guid(*d);
+		memcpy(seen->name, (*d)->name, sizeof(seen->name));
+		device->other_count += !is_named(device, *d);
+	}
+}
+
+static bool was_there(const struct device *device, struct ibv_device *candidate)
+{
+	__be64 guid = below.ibv_get_device_guid(candidate);
+
+	for (unsigned i = 0; i < device->other_count; i++) {
+		const struct device_seen *seen = &device->others[i];
+
+		if (seen->guid == guid && !strcmp(seen->name, candidate->name))
+			return true;
+	}
+	return false;
+}
+
 static struct ibv_device *with_guid(const struct device *device, struct ibv_device **list)
 {
 	struct ibv_device *found = NULL;
@@ -287,7 +330,7 @@ static struct ibv_device *successor_of(const struct device *device, struct ibv_d
 	if (free_one)
 		return free_one;
 	for (struct ibv_device **d = list; *d; d++) {
-		if (is_anothers(device, *d))
+		if (is_anothers(device, *d) || was_there(device, *d))
 			continue;
 		free_one = *d;
 		free_ones++;
@@ -348,11 +391,21 @@ int device_open_successor(struct device *device, struct ibv_context **opened)
 
 void device_close(struct device *device, struct ibv_context *opened)
 {
+	struct ibv_device **list = NULL;
+
 	below.ibv_close_device(opened);
 	fork_watch_end();
-	LOCK_GUARD(&devices_lock);
-	if (!--device->opened)
+	if (is_on_ethernet(device))
+		list = below.ibv_get_device_list(NULL);
+	pthread_mutex_lock(&devices_lock);
+	if (!--device->opened) {
 		device->real = NULL;
+		if (list && device->contexts)
+			note_others(device, list);
+	}
+	pthread_mutex_unlock(&devices_lock);
+	if (list)
+		below.ibv_free_device_list(list);
 }
 
 void device_is_used(struct device *device, bool used)

@@ -59,6 +59,12 @@ struct device_place {
 	TAILQ_ENTRY(device_place) link;
 };
 
+/* One that was there when another went. */
+struct device_seen {
+	char name[IBV_SYSFS_NAME_MAX];
+	__be64 guid;
+};
+
 struct device {
 	struct ibv_device shown;
 	unsigned char beyond[DEVICE_BEYOND_BYTES];
@@ -68,6 +74,8 @@ struct device {
 	struct port ports[PORTS_MAX]; /* as learned when it was open */
 	unsigned contexts;            /* of the application */
 	unsigned opened;              /* of them those that have it open: they keep @real valid */
+	struct device_seen *others;   /* of Ethernet, while it is away: none of them will be it */
+	unsigned other_count;
 	TAILQ_HEAD(, device_place) places; /* others than the one that @shown stands for */
 	bool has_index;                    /* librdmacm has been shown it, as: */
 	int index;

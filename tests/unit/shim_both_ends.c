@@ -225,5 +225,5 @@ int main(void)
 	        TEST(moves_in_a_row_of_both_execute_it_once),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_ON_EACH_LINK(tests);
 }

@@ -97,7 +97,7 @@ void fake_free_device_list(struct ibv_device **list)
 __be64 fake_get_device_guid(struct ibv_device *device)
 {
 	const struct hca *hca = (struct hca *)device;
-	bool differs = fake.guids_differ && hca != &peer;
+	bool differs = (fake.guids_differ || fake.ethernet) && hca != &peer;
 
 	return (__be64)(hca->guid + (differs ? (uint64_t)(hca - slots) : 0));
 }

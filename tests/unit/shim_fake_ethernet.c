@@ -30,7 +30,7 @@ bool fake_ethernet_gid(const struct hca *hca, unsigned index, struct ibv_gid_ent
 		        .gid_type = IBV_GID_TYPE_ROCE_V2};
 		return true;
 	}
-	if (index >= FAKE_ETHERNET_GIDS)
+	if (index >= FAKE_ETHERNET_GIDS || (which == 2 && hca->is_vm && fake.lacks_ipv4))
 		return false;
 	*entry = (struct ibv_gid_entry){.gid = fake_link_local_gid(hca->host),
 	        .gid_index = index,
@@ -47,8 +47,9 @@ static bool has(const struct hca *hca, const union ibv_gid *gid)
 	struct ibv_gid_entry entry;
 	bool found = false;
 
-	for (unsigned i = 0; !found && fake_ethernet_gid(hca, i, &entry); i++)
-		found = !memcmp(&entry.gid, gid, sizeof(*gid));
+	for (unsigned i = 0; i <= FAKE_ETHERNET_GIDS; i++)
+		found |=
+		        fake_ethernet_gid(hca, i, &entry) && !memcmp(&entry.gid, gid, sizeof(*gid));
 	return found;
 }
 

@@ -34,6 +34,7 @@ struct fake {
 	bool address_stays;       /* the VM takes its IPv4 address along */
 	bool second_address;      /* it has another in its first slot */
 	bool guids_differ;        /* each slot has another: it does not move with the VM */
+	bool lacks_ipv4;          /* the VM's port has none yet */
 	/* 1 << slot: taken away while open. What was completed can be polled, everything else
 	 * answers EIO, and nothing is flushed. */
 	unsigned gone;
@@ -106,6 +107,7 @@ unsigned fake_receives(const struct ibv_qp *real_qp);
 /* What it was set to last. */
 uint16_t fake_qp_pkey_index(const struct ibv_qp *real_qp);
 const struct ibv_ah_attr *fake_qp_ah_attr(const struct ibv_qp *real_qp);
+uint32_t fake_qp_dest(const struct ibv_qp *real_qp);
 const struct ibv_ah_attr *fake_ah_attr(const struct ibv_ah *real_ah);
 
 #endif

@@ -240,6 +240,11 @@ const struct ibv_ah_attr *fake_qp_ah_attr(const struct ibv_qp *real_qp)
 	return &((const struct fake_qp *)real_qp)->attr.ah_attr;
 }
 
+uint32_t fake_qp_dest(const struct ibv_qp *real_qp)
+{
+	return ((const struct fake_qp *)real_qp)->attr.dest_qp_num;
+}
+
 int fake_query_qp(
         struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask, struct ibv_qp_init_attr *init)
 {

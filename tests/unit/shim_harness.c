@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "tests/unit/shim_harness.h"
 #include "tests/unit/shim_fake_devices.h"
+#include "tests/unit/shim_fake_tables.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "notifier/wire/gid_name.h"
 #include "preload/agent_link.h"
 #include "preload/heard_senders.h"
 #include "preload/move.h"
@@ -88,9 +90,11 @@ int agent_link_announce_unasked(const struct announcement *what)
 	return 0;
 }
 
+int (*harness_awaited)(uint32_t context);
+
 int agent_link_await_announced(uint32_t context)
 {
-	return 0;
+	return harness_awaited ? harness_awaited(context) : 0;
 }
 
 void agent_link_withdraw(const struct announcement *what)
@@ -146,16 +150,19 @@ static struct ibv_context *open_lid(uint16_t lid)
 	return found;
 }
 
-/* Of RoCE v2. */
+static bool is_of_kind(const struct ibv_gid_entry *entry, enum harness_gids gids)
+{
+	return entry->gid_type == IBV_GID_TYPE_ROCE_V2 &&
+	       (entry->gid.raw[0] == 0xfe) == (gids == GIDS_LINK_LOCAL);
+}
+
 static void end_choose_gid(struct end *end, enum harness_gids gids)
 {
 	struct ibv_gid_entry entry;
 
-	for (uint32_t i = 0; !_ibv_query_gid_ex(end->context, 1, i, &entry, 0, sizeof(entry));
-	        i++) {
-		bool is_local = entry.gid.raw[0] == 0xfe;
-
-		if (entry.gid_type != IBV_GID_TYPE_ROCE_V2 || is_local != (gids == GIDS_LINK_LOCAL))
+	for (uint32_t i = 0; i < FAKE_GIDS; i++) {
+		if (_ibv_query_gid_ex(end->context, 1, i, &entry, 0, sizeof(entry)) ||
+		        !is_of_kind(&entry, gids))
 			continue;
 		end->gid = entry.gid;
 		end->gid_index = (uint8_t)i;
@@ -187,6 +194,14 @@ void end_open(struct end *end, uint16_t lid, bool with_srq)
 	end_make(end, with_srq);
 }
 
+enum harness_links harness_link;
+
+const char *const harness_links_names[LINK_COUNT] = {
+        [LINK_INFINIBAND] = "on_infiniband",
+        [LINK_ETHERNET] = "on_ethernet_by_link_local_gids",
+        [LINK_ETHERNET_OF_IPV4] = "on_ethernet_by_gids_of_ipv4",
+};
+
 enum harness_ends harness_ends;
 
 const char *const harness_ends_names[ENDS_COUNT] = {
@@ -194,6 +209,11 @@ const char *const harness_ends_names[ENDS_COUNT] = {
         [ENDS_IN_VM] = "both_ends_in_the_vm",
         [ENDS_ON_DEVICE] = "both_ends_of_one_open_device",
 };
+
+uint32_t harness_vm_lid(const struct harness *h)
+{
+	return h->ethernet ? gid_name(h->vm.gid.raw) : FAKE_LID_VM;
+}
 
 static void peer_open(struct harness *h)
 {
@@ -307,9 +327,14 @@ void harness_open(struct harness *h)
 {
 	fake_reset();
 	fake.psns_are_live = !h->psns_are_dead;
+	if (harness_link) {
+		h->ethernet = true;
+		h->gids = harness_link == LINK_ETHERNET_OF_IPV4 ? GIDS_OF_IPV4 : GIDS_LINK_LOCAL;
+	}
 	fake.ethernet = h->ethernet;
 	fake.address_stays = h->address_stays;
 	fake.second_address = h->second_address;
+	fake.lacks_ipv4 = h->lacks_ipv4;
 	h->now_ms = 1000;
 	h->vm.with_channel = h->peer.with_channel = h->with_channel;
 	end_open(&h->vm, FAKE_LID_VM, h->with_srq);

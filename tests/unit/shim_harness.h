@@ -7,6 +7,7 @@
 #define TEST_SHIM_HARNESS_H
 
 #include <infiniband/verbs.h>
+#include <stdio.h>
 
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
@@ -53,8 +54,9 @@ struct harness {
 	bool moves_peer;    /* it is the other one's move, on whose device it stays */
 	bool psns_are_dead; /* the devices' PSNs, and of nobody of whom more is known */
 	bool vm_alone;      /* events are meant for the VM's processes only */
-	bool address_stays, second_address; /* shim_fake_hca.h */
-	bool ethernet; /* ports without LIDs, and ends that know each other by: */
+	bool address_stays, second_address, lacks_ipv4; /* shim_fake_hca.h */
+	bool hides_gids; /* RECONNECT does not say what names stand for */
+	bool ethernet;   /* ports without LIDs, and ends that know each other by: */
 	enum harness_gids gids;
 	uint32_t names[16]; /* by which the VM that moves is known then */
 	unsigned name_count;
@@ -83,10 +85,27 @@ static inline uint16_t harness_peer_lid(void)
 {
 	return harness_ends == ENDS_APART ? FAKE_LID_PEER : FAKE_LID_VM;
 }
+/* Where its peer has the VM, or the name of its GID. */
+uint32_t harness_vm_lid(const struct harness *h);
 static inline bool harness_is_loopback(void)
 {
 	return harness_ends != ENDS_APART;
 }
+
+/* What ports there are, and on Ethernet which GIDs ends tell each other. Kept likewise. */
+enum harness_links { LINK_INFINIBAND, LINK_ETHERNET, LINK_ETHERNET_OF_IPV4, LINK_COUNT };
+extern enum harness_links harness_link;
+extern const char *const harness_links_names[LINK_COUNT];
+
+#define HARNESS_RUN_ON_EACH_LINK(tests)                                                            \
+	({                                                                                         \
+		int failed_ = 0;                                                                   \
+		for (; harness_link < LINK_COUNT; harness_link++)                                  \
+			failed_ += cmocka_run_group_tests_name(                                    \
+			        harness_links_names[harness_link], tests, NULL, NULL);             \
+		harness_link = 0;                                                                  \
+		failed_;                                                                           \
+	})
 
 /* The tests once for each of these: the number that failed. */
 #define HARNESS_RUN_WHEREVER_ENDS_ARE(tests)                                                       \
@@ -98,6 +117,18 @@ static inline bool harness_is_loopback(void)
 		failed_;                                                                           \
 	})
 
+/* And on each kind of port. */
+#define HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests)                                                   \
+	({                                                                                         \
+		int failed_on_ = 0;                                                                \
+		for (; harness_link < LINK_COUNT; harness_link++) {                                \
+			printf("# %s\n", harness_links_names[harness_link]);                       \
+			harness_ends = 0;                                                          \
+			failed_on_ += HARNESS_RUN_WHEREVER_ENDS_ARE(tests);                        \
+		}                                                                                  \
+		failed_on_;                                                                        \
+	})
+
 /* Connections, and address handles, that the agent has been told of and has not been told the end
  * of. */
 extern int harness_interest, harness_handles;
@@ -107,6 +138,9 @@ extern int harness_interest, harness_handles;
 extern int harness_announced, harness_contexts, harness_announce_error;
 /* Objects of the fake HCA when something was withdrawn. */
 extern int harness_live_at_withdrawal;
+
+/* What the root says when it has heard of a context; NULL: nothing against it. */
+extern int (*harness_awaited)(uint32_t context);
 
 /* What the agent does meanwhile, before it answers. */
 extern void (*harness_registering)(struct remote *remote);

@@ -181,7 +181,7 @@ Tether__Outcome harness_step(struct harness *h, Tether__Step step)
 		merge_numbers(h, &numbers);
 		merge_gids(h, &gids);
 		event.qps = &numbers;
-		event.gids = &gids;
+		event.gids = h->hides_gids ? NULL : &gids;
 		event.keys = h->attached ? h->attached->keys : NULL;
 		event.paths = h->paths;
 	}

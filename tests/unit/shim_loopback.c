@@ -196,5 +196,5 @@ int main(void)
 	        TEST(after_moves_its_number_and_keys_are_what_they_were),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_ON_EACH_LINK(tests);
 }

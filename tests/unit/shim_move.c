@@ -415,5 +415,5 @@ int main(void)
 	        EITHER(receives_belie_a_frontier_that_stands_still),
 	};
 
-	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
+	return HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests);
 }

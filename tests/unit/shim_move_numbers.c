@@ -153,5 +153,5 @@ int main(void)
 	        EITHER(twice_as_many_rows_are_twice_the_work),
 	};
 
-	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
+	return HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests);
 }

@@ -215,7 +215,7 @@ static void agent_says(const Tether__Frame *frame)
 	free(bytes);
 }
 
-void agent_hears_hello(void)
+Tether__Frame *agent_reads_hello(void)
 {
 	Tether__Frame *hello;
 
@@ -223,6 +223,13 @@ void agent_hears_hello(void)
 	assert_true(agent >= 0);
 	hello = agent_reads();
 	assert_int_equal(hello->body_case, TETHER__FRAME__BODY_HELLO);
+	return hello;
+}
+
+void agent_hears_hello(void)
+{
+	Tether__Frame *hello = agent_reads_hello();
+
 	assert_int_equal(hello->hello->version, TETHER__PROTOCOL__PROTOCOL_OLDEST);
 	assert_int_equal(hello->hello->newest, TETHER__PROTOCOL__PROTOCOL_VERSION);
 	frame_free(hello);
@@ -355,13 +362,13 @@ void agent_answers(uint32_t request, Tether__Outcome outcome)
 	answer_interest(request, outcome, LID, REAL_QPN);
 }
 
-void agent_has_no_room(uint32_t request)
+void agent_refuses(uint32_t request, const char *reason)
 {
 	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
 	Tether__Refusal refusal = TETHER__REFUSAL__INIT, *refusals[] = {&refusal};
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
-	refusal.reason = "too-many-interests";
+	refusal.reason = (char *)reason;
 	answer.request = request;
 	answer.outcome = TETHER__OUTCOME__OUTCOME_REFUSED;
 	answer.refusals = refusals;
@@ -369,6 +376,11 @@ void agent_has_no_room(uint32_t request)
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
 	frame.interest_answer = &answer;
 	agent_says(&frame);
+}
+
+void agent_has_no_room(uint32_t request)
+{
+	agent_refuses(request, "too-many-interests");
 }
 
 Tether__Frame *agent_hears_interest(void)

@@ -40,6 +40,7 @@ Tether__Frame *agent_reads(void);
 void agent_welcomes(void);
 /* Somebody is there and says HELLO; then it is answered. */
 void agent_hears_hello(void);
+Tether__Frame *agent_reads_hello(void);
 void agent_answers_hello(Tether__Outcome outcome);
 /* By the library's clock; 0: it is here. */
 uint64_t agent_is_away_since(void);
@@ -50,6 +51,7 @@ void agent_goes_for_good(void);
 uint32_t agent_is_asked(uint8_t *gid);
 void agent_answers(uint32_t request, Tether__Outcome outcome);
 void agent_has_no_room(uint32_t request);
+void agent_refuses(uint32_t request, const char *reason);
 Tether__Frame *agent_hears_interest(void);
 /* A connection has ended at one end. */
 void agent_hears_parting(const struct pair_names *names);

@@ -253,5 +253,5 @@ int main(void)
 	        WHOEVER(a_stop_is_no_refusal),
 	};
 
-	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
+	return HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests);
 }

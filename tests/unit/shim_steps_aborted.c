@@ -201,5 +201,5 @@ int main(void)
 	        CONNECTED(who_has_voted_says_so_when_it_is_stopped_again),
 	};
 
-	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
+	return HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests);
 }

@@ -65,5 +65,5 @@ int main(void)
 	        UC(what_was_lost_is_not_sent_again),
 	};
 
-	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
+	return HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests);
 }

@@ -131,5 +131,5 @@ int main(void)
 	        TEST(a_queue_pair_takes_its_windows_with_it),
 	};
 
-	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
+	return HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests);
 }

@@ -235,5 +235,5 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(of_who_stays, NULL, NULL) +
-	       HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
+	       HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests);
 }

@@ -127,7 +127,7 @@ static void numbers_outlive_an_abort(void **state)
 	for (size_t i = 0; i < h->settled->qps->n_local_qpn; i++) {
 		struct qp_row row = qp_rows_get(h->settled->qps, i);
 
-		said += row.local_lid == FAKE_LID_VM && !row.remote_qpn && !row.remote_lid &&
+		said += row.local_lid == harness_vm_lid(h) && !row.remote_qpn && !row.remote_lid &&
 		        row.local_qpn == (XRC_NUMBERS | xrc.vm.numbers[0]) &&
 		        row.real_qpn != row.local_qpn;
 	}
@@ -212,7 +212,7 @@ static void a_target_may_be_left_in_rtr(void **state)
 	        .path_mtu = IBV_MTU_1024,
 	        .dest_qp_num = h->peer.qp->qp_num,
 	        .rq_psn = HARNESS_FIRST_PSN,
-	        .ah_attr = {.dlid = harness_peer_lid(), .port_num = 1}};
+	        .ah_attr = end_address(&h->vm, &h->peer, harness_peer_lid())};
 	assert_int_equal(
 	        ibv_modify_qp(xrc.vm.target, &attr,
 	                IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
@@ -298,5 +298,5 @@ int main(void)
 	        TEST(who_closes_all_queues_gives_way),
 	};
 
-	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
+	return HARNESS_RUN_WHEREVER_ON_EACH_LINK(tests);
 }

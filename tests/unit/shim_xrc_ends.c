@@ -81,8 +81,10 @@ static void xend_close(struct xend *x)
 /* end_connect for any two queue pairs. */
 static void connect_to(struct end *end, struct ibv_qp *from, struct ibv_qp *to, uint16_t lid)
 {
+	const struct harness *h = &xrc.h;
 	struct end from_end = *end, to_end = {.qp = to};
 
+	to_end.gid = end == &h->vm ? h->peer.gid : h->vm.gid;
 	from_end.qp = from;
 	end_connect(&from_end, &to_end, lid);
 }
