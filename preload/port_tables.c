@@ -164,6 +164,17 @@ static void gids_copy(struct context *context, unsigned port, const struct gid_l
 	}
 }
 
+/* What stands in for another is shown as that. */
+static bool is_shown(const struct port_tables *tables, const struct ibv_gid_entry *entry)
+{
+	bool found = index_of_gid(tables, entry) >= 0;
+
+	for (unsigned i = 0; i < tables->gid_count; i++)
+		found |= is_gid(&tables->gids[i]) && tables->gid_at[i] == (int)entry->gid_index &&
+		         !memcmp(&tables->gid_now[i], &entry->gid, sizeof(entry->gid));
+	return found;
+}
+
 /* Later what is new there is put where there is room. */
 static void pkeys_add(struct context *context, unsigned port)
 {
@@ -182,8 +193,7 @@ static void gids_add(struct context *context, unsigned port, const struct gid_li
 	struct port_tables *tables = tables_of(context, port);
 
 	for (size_t i = 0; i < list->count; i++) {
-		if (list->entries[i].port_num == port &&
-		        index_of_gid(tables, &list->entries[i]) < 0)
+		if (list->entries[i].port_num == port && !is_shown(tables, &list->entries[i]))
 			gid_add(tables, &list->entries[i], list->entries[i].gid_index);
 	}
 }
@@ -240,7 +250,7 @@ static void look_for_gid(
 	if (!context->real ||
 	        below._ibv_query_gid_ex(context->real, port, index, &entry, 0, sizeof(entry)))
 		return;
-	if (is_gid(&entry) && index_of_gid(tables, &entry) < 0)
+	if (is_gid(&entry) && !is_shown(tables, &entry))
 		gid_add(tables, &entry, index);
 }
 

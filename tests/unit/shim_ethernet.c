@@ -134,6 +134,28 @@ static void the_program_sees_what_it_saw(void **state)
 	assert_int_equal(attr.ah_attr.grh.sgid_index, h.vm.gid_index);
 }
 
+static void reconnect(struct end *end, const struct end *to)
+{
+	struct ibv_qp_attr reset = {.qp_state = IBV_QPS_RESET};
+
+	assert_int_equal(ibv_modify_qp(end->qp, &reset, IBV_QP_STATE), 0);
+	end_connect(end, to, 0);
+}
+
+/* What stands in for another is no further one, and so no further name of the VM. */
+static void moves_bring_no_further_gids(void **state)
+{
+	struct ibv_gid_entry entries[FAKE_GIDS];
+
+	for (int i = 0; i < 4; i++) {
+		harness_move(&h);
+		assert_int_equal(ibv_query_gid_table(h.vm.context, entries, FAKE_GIDS, 0),
+		        FAKE_ETHERNET_GIDS);
+	}
+	reconnect(&h.vm, &h.peer);
+	assert_int_equal(harness_contexts, 4);
+}
+
 static void evidence_and_numbers_are_said_by_names(void **state)
 {
 	struct evidence_row evidence;
@@ -493,6 +515,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(each_end_is_led_to_where_the_other_is),
 	        CONNECTED(the_program_sees_what_it_saw),
+	        CONNECTED(moves_bring_no_further_gids),
 	        CONNECTED(evidence_and_numbers_are_said_by_names),
 	        CONNECTED(each_queue_pair_has_its_own_gid_of_a_port),
 	        CONNECTED(peers_of_one_number_are_not_mixed_up),
