@@ -9,13 +9,17 @@
 
 enum { SENDS = 64, INLINE_BYTES = 64 };
 
-/* The first that there is; entries may be empty. */
-static int places_find(struct end *end, uint16_t pkey_index)
+/* The first from there on that there is; entries may be empty. */
+static int places_find(struct end *end, int gid_index, uint16_t pkey_index)
 {
+	struct ibv_port_attr port;
 	union ibv_gid gid;
 	__be16 pkey = 0;
 
-	for (end->gid_index = 0;; end->gid_index++) {
+	if (ibv_query_port(end->context, DEVICE_PORT, &port))
+		return failed("ibv_query_port", errno);
+	end->is_ethernet = port.link_layer == IBV_LINK_LAYER_ETHERNET;
+	for (end->gid_index = gid_index < 0 ? 0 : gid_index;; end->gid_index++) {
 		if (ibv_query_gid(end->context, DEVICE_PORT, end->gid_index, &gid))
 			return failed("no GID", ENOENT);
 		if (gid.global.interface_id)
@@ -108,7 +112,7 @@ int end_open(struct end *end, const struct options *options)
 	        end->context, (int)(end->count * (end->receives + end->sends)), NULL, NULL, 0);
 	if (!end->pd || !end->cq)
 		return failed("PD or CQ", errno);
-	error = places_find(end, options->pkey_index);
+	error = places_find(end, options->gid_index, options->pkey_index);
 	if (!error)
 		error = port_address_ask(end->context, end->gid_index, &end->own);
 	if (!error)
@@ -126,8 +130,11 @@ int end_meet(struct end *end, const struct port_address *other)
 	end->plain_attr = (struct ibv_ah_attr){.dlid = other->lid, .port_num = DEVICE_PORT};
 	end->global_attr = end->plain_attr;
 	end->global_attr.is_global = 1;
-	end->global_attr.grh = (struct ibv_global_route){
-	        .dgid = other->gid, .sgid_index = (uint8_t)end->gid_index, .hop_limit = 1};
+	end->global_attr.grh = (struct ibv_global_route){.dgid = other->gid,
+	        .sgid_index = (uint8_t)end->gid_index,
+	        .hop_limit = end->is_ethernet ? 64 : 1};
+	if (end->is_ethernet)
+		end->plain_attr = end->global_attr;
 	end->plain = ibv_create_ah(end->pd, &end->plain_attr);
 	end->global = ibv_create_ah(end->pd, &end->global_attr);
 	return end->plain && end->global ? 0 : failed("ibv_create_ah", errno);

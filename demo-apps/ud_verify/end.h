@@ -36,6 +36,7 @@ struct end {
 	struct port_address own;
 	struct ibv_ah *plain, *global; /* to the other side: without and with a GRH */
 	struct ibv_ah_attr plain_attr, global_attr;
+	bool is_ethernet; /* a GRH is in each datagram; else some have none */
 	int gid_index;
 	uint16_t pkey_index;
 };

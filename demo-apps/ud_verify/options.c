@@ -19,6 +19,7 @@ static const char usage[] =
         "  -q, --qps N           number of QPs (4), the same for both\n"
         "  -t, --tokens N        datagrams under way between two QPs (4), the same for both\n"
         "  -s, --size BYTES      longest datagram (1024)\n"
+        "  -x, --gid-index N     of this side (the first that there is)\n"
         "  -k, --pkey-index N    of all QPs (the first that has one)\n"
         "  -f, --fresh-every N   one in N is sent by an address handle that is made for it (512)\n"
         "  -e, --signal-every N  one send in N of a QP has a completion (1)\n"
@@ -32,6 +33,7 @@ static const struct option long_options[] = {
         {"qps", required_argument, NULL, 'q'},
         {"tokens", required_argument, NULL, 't'},
         {"size", required_argument, NULL, 's'},
+        {"gid-index", required_argument, NULL, 'x'},
         {"pkey-index", required_argument, NULL, 'k'},
         {"fresh-every", required_argument, NULL, 'f'},
         {"signal-every", required_argument, NULL, 'e'},
@@ -75,6 +77,10 @@ static int option_take(struct options *options, int option)
 		return number(optarg, 1, 32, &options->tokens);
 	case 's':
 		return number(optarg, 32, 4096, &options->length_max);
+	case 'x':
+		error = number(optarg, 0, 255, &value);
+		options->gid_index = (int)value;
+		return error;
 	case 'k':
 		error = number(optarg, 0, 65535, &value);
 		options->pkey_index = (uint16_t)value;
@@ -104,12 +110,13 @@ int options_parse(struct options *options, int argc, char **argv)
 	        .qps = 4,
 	        .tokens = 4,
 	        .length_max = 1024,
+	        .gid_index = -1,
 	        .fresh_every = 512,
 	        .signal_every = 1,
 	        .patience_ms = 2000,
 	        .stall_s = 45};
-	while ((option = getopt_long(argc, argv, "p:d:q:t:s:k:f:e:w:D:S:h", long_options, NULL)) >=
-	        0) {
+	while ((option = getopt_long(
+	                argc, argv, "p:d:q:t:s:x:k:f:e:w:D:S:h", long_options, NULL)) >= 0) {
 		if (option == 'h') {
 			fputs(usage, stdout);
 			return 1;

@@ -14,6 +14,7 @@ struct options {
 	const char *device; /* NULL: the first */
 	uint32_t qps, tokens, length_max;
 	uint16_t pkey_index;
+	int gid_index;         /* -1: the first that there is */
 	uint32_t fresh_every;  /* one in so many goes by a handle of its own */
 	uint32_t signal_every; /* one send in so many has a completion */
 	uint32_t patience_ms;  /* so long after the last one nothing more comes */

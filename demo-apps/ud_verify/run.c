@@ -67,23 +67,34 @@ static int meet(struct run *run)
 
 /* ---- receiving ---- */
 
-static bool is_global(uint32_t ours, uint32_t others)
+static bool is_global(const struct run *run, uint32_t ours, uint32_t others)
 {
-	return (ours + others) % 2;
+	return run->end.is_ethernet || (ours + others) % 2;
+}
+
+/* RoCE v2 over IPv4: its header is in the place of the second half (IBA annex A17.4.5). */
+static bool ends_are_right(const struct run *run, const unsigned char *at)
+{
+	static const unsigned char mapped[12] = {[10] = 0xff, 0xff};
+	const unsigned char *from = run->other.address.gid.raw, *to = run->end.own.gid.raw;
+	const struct ibv_grh *grh = (const void *)at;
+
+	if (run->end.is_ethernet && !memcmp(from, mapped, sizeof(mapped)))
+		return at[20] >> 4 == 4 && !memcmp(at + 32, from + 12, 4) &&
+		       !memcmp(at + 36, to + 12, 4);
+	return !memcmp(&grh->sgid, from, sizeof(grh->sgid)) &&
+	       !memcmp(&grh->dgid, to, sizeof(grh->dgid));
 }
 
 /* What comes by a global route says from where to where (IBA 8.3), and other than that nothing. */
 static bool header_is_right(
         const struct run *run, const struct ibv_wc *wc, const unsigned char *at, bool global)
 {
-	const struct ibv_grh *grh = (const void *)at;
-
 	if (wc->slid != run->other.address.lid)
 		return false;
 	if (!(wc->wc_flags & IBV_WC_GRH))
 		return !global;
-	return global && !memcmp(&grh->sgid, &run->other.address.gid, sizeof(grh->sgid)) &&
-	       !memcmp(&grh->dgid, &run->end.own.gid, sizeof(grh->dgid));
+	return global && ends_are_right(run, at);
 }
 
 static int sender_of(const struct run *run, uint32_t qpn)
@@ -115,7 +126,7 @@ static void look_at(struct run *run, uint32_t qp, uint32_t from, const struct ib
 	case DATAGRAM_GOOD:
 		break;
 	}
-	run->strange_headers += !header_is_right(run, wc, at, is_global(qp, from));
+	run->strange_headers += !header_is_right(run, wc, at, is_global(run, qp, from));
 	run->strange_pkeys += wc->pkey_index != run->end.pkey_index;
 	stream_arrived(&pair->in, number, run->now_us, &run->findings, &run->losses);
 	pair->alive_us = run->now_us;
@@ -176,7 +187,7 @@ static int send_one(struct run *run, uint32_t qp, uint32_t to)
 		length = MESSAGE_MIN + length % 40;
 	message_fill(end_send_at(&run->end, qp), length, stream_name(run->is_server, qp, to),
 	        pair->sent);
-	error = end_send(&run->end, qp, run->other.qpns[to], length, is_global(qp, to), fresh);
+	error = end_send(&run->end, qp, run->other.qpns[to], length, is_global(run, qp, to), fresh);
 	if (error)
 		return error;
 	pair->sent++;

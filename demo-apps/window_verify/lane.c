@@ -195,7 +195,8 @@ void lane_close(struct lane *lane)
 	free(lane->memory);
 }
 
-int lane_connect(struct lane *lane, uint16_t lid, uint16_t remote_lid, uint32_t remote_qpn)
+int lane_connect(
+        struct lane *lane, const struct port_address *other, int gid_index, uint32_t remote_qpn)
 {
 	struct ibv_qp_attr attr = {
 	        .qp_state = IBV_QPS_INIT,
@@ -203,7 +204,7 @@ int lane_connect(struct lane *lane, uint16_t lid, uint16_t remote_lid, uint32_t 
 	        .qp_access_flags = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ,
 	        .path_mtu = IBV_MTU_1024,
 	        .dest_qp_num = remote_qpn,
-	        .ah_attr = {.dlid = remote_lid, .port_num = 1},
+	        .ah_attr = {.dlid = other->lid, .port_num = 1},
 	        .max_dest_rd_atomic = 4,
 	        .max_rd_atomic = 4,
 	        .min_rnr_timer = 12,
@@ -211,7 +212,14 @@ int lane_connect(struct lane *lane, uint16_t lid, uint16_t remote_lid, uint32_t 
 	        .retry_cnt = 7,
 	        .rnr_retry = 7,
 	};
-	int err = ibv_modify_qp(lane->qp, &attr,
+	int err;
+
+	if (gid_index >= 0) {
+		attr.ah_attr.is_global = 1;
+		attr.ah_attr.grh = (struct ibv_global_route){
+		        .dgid = other->gid, .sgid_index = (uint8_t)gid_index, .hop_limit = 64};
+	}
+	err = ibv_modify_qp(lane->qp, &attr,
 	        IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
 
 	for (uint32_t slot = 0; slot < MESSAGES; slot++)

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "demo-apps/verify/device.h"
+
 enum {
 	LANE_BYTES = 1 << 15, /* that an owner opens parts of; one half for each type */
 	MESSAGES = 8,         /* slots of either kind */
@@ -72,7 +74,9 @@ struct lane {
 /* 0 or -errno. The queue pair is in RESET. */
 int lane_open(struct lane *lane, struct ibv_context *context, struct ibv_pd *pd, struct ibv_cq *cq);
 void lane_close(struct lane *lane);
-int lane_connect(struct lane *lane, uint16_t lid, uint16_t remote_lid, uint32_t remote_qpn);
+/* @gid_index: of the GRH; -1: by LID alone. */
+int lane_connect(
+        struct lane *lane, const struct port_address *other, int gid_index, uint32_t remote_qpn);
 
 /* The first offer. */
 void lane_begin(struct lane *lane);

@@ -4,8 +4,9 @@
  * nobody else? A plain verbs program; it knows nothing of migration. The last line of output is one
  * JSON object; exit status 0 only if all was right at both ends.
  *
- *   window-verify [-p PORT] [-q LANES] [-S STALL_SECONDS] [HOST]
+ *   window-verify [-p PORT] [-q LANES] [-x GID_INDEX] [-S STALL_SECONDS] [HOST]
  *
+ * With -x, and on Ethernet, by a GRH with that source GID (0); else by LID alone.
  * Without HOST it waits for a client. SIGTERM to the client ends the run.
  */
 #include <errno.h>
@@ -28,11 +29,12 @@ struct run {
 	const char *host;
 	uint16_t port;
 	unsigned count, stall_s;
+	int gid_index; /* -1: none */
 	struct rendezvous rendezvous;
 	struct ibv_context *context;
 	struct ibv_pd *pd;
 	struct ibv_cq *cq;
-	uint16_t lid;
+	struct port_address own;
 	struct lane lanes[LANES_MAX];
 	bool other_is_good;
 };
@@ -41,13 +43,15 @@ static int options_parse(struct run *run, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "p:q:S:")) != -1) {
+	while ((option = getopt(argc, argv, "p:q:x:S:")) != -1) {
 		unsigned long value = optarg ? strtoul(optarg, NULL, 10) : 0;
 
 		if (option == 'p' && value && value <= UINT16_MAX)
 			run->port = (uint16_t)value;
 		else if (option == 'q' && value && value <= LANES_MAX)
 			run->count = (unsigned)value;
+		else if (option == 'x' && value < 256)
+			run->gid_index = (int)value;
 		else if (option == 'S' && value)
 			run->stall_s = (unsigned)value;
 		else
@@ -61,16 +65,19 @@ static int options_parse(struct run *run, int argc, char **argv)
 
 static int objects_open(struct run *run)
 {
-	struct port_address address;
+	struct ibv_port_attr port;
 	int err;
 
 	run->context = device_open(NULL);
 	if (!run->context)
 		return -ENODEV;
-	err = port_address_ask(run->context, 0, &address);
+	if (ibv_query_port(run->context, DEVICE_PORT, &port))
+		return -errno;
+	if (run->gid_index < 0 && port.link_layer == IBV_LINK_LAYER_ETHERNET)
+		run->gid_index = 0;
+	err = port_address_ask(run->context, run->gid_index < 0 ? 0 : run->gid_index, &run->own);
 	if (err)
 		return err;
-	run->lid = address.lid;
 	run->pd = ibv_alloc_pd(run->context);
 	run->cq = ibv_create_cq(
 	        run->context, (int)run->count * (SEND_DEPTH + MESSAGES), NULL, NULL, 0);
@@ -92,14 +99,21 @@ static int lanes_open(struct run *run)
 static int lane_meet(struct run *run, struct lane *lane)
 {
 	char line[RENDEZVOUS_LINE];
+	const struct port_address *own = &run->own;
+	struct port_address other;
 	unsigned lid, qpn;
-	int err = rendezvous_say(&run->rendezvous, "%u %u", run->lid, lane->qp->qp_num);
+	int err = rendezvous_say(&run->rendezvous, "%u %u %016llx %016llx", own->lid,
+	        lane->qp->qp_num, own->gid.global.subnet_prefix, own->gid.global.interface_id);
 
 	if (!err)
 		err = rendezvous_hear(&run->rendezvous, line, PATIENCE_MS);
-	if (!err && sscanf(line, "%u %u", &lid, &qpn) != 2)
+	if (!err && sscanf(line, "%u %u %llx %llx", &lid, &qpn, &other.gid.global.subnet_prefix,
+	                    &other.gid.global.interface_id) != 4)
 		err = -EPROTO;
-	return err ? err : lane_connect(lane, run->lid, (uint16_t)lid, qpn);
+	if (err)
+		return err;
+	other.lid = (uint16_t)lid;
+	return lane_connect(lane, &other, run->gid_index, qpn);
 }
 
 /* When one lets the other in, both can. */
@@ -242,12 +256,13 @@ static bool report(const struct run *run)
 
 int main(int argc, char **argv)
 {
-	static struct run run = {.port = 18602, .count = 4, .stall_s = 60};
+	static struct run run = {.port = 18602, .count = 4, .stall_s = 60, .gid_index = -1};
 	char line[RENDEZVOUS_LINE];
 	int err;
 
 	if (options_parse(&run, argc, argv)) {
-		fprintf(stderr, "usage: window-verify [-p PORT] [-q LANES] [-S SECONDS] [HOST]\n");
+		fprintf(stderr, "usage: window-verify [-p PORT] [-q LANES] [-x GID_INDEX] "
+		                "[-S SECONDS] [HOST]\n");
 		return 2;
 	}
 	stop_signals_catch();
