@@ -70,6 +70,29 @@ ASKS_TABLES(int, _ibv_query_gid_ex,
         port, ENODEV, answer_gid_ex(mine, shown, port, index, entry, flags, size), port, index,
         entry, flags, size)
 
+/* As libibverbs has it, also of an entry that is empty; the type is that of sysfs's file. */
+enum gid_type_in_sysfs { IB_OR_ROCE_V1, ROCE_V2 };
+
+static int answer_gid_type(struct context *context, struct port_tables *tables, unsigned port,
+        unsigned index, unsigned *type)
+{
+	struct ibv_gid_entry found = {0};
+	int err = answer_gid_ex(context, tables, port, index, &found, 0, sizeof(found));
+
+	if (err && err != ENODATA)
+		return -1;
+	*type = found.gid_type == IBV_GID_TYPE_ROCE_V2 ? ROCE_V2 : IB_OR_ROCE_V1;
+	return 0;
+}
+
+/* No public header has it. */
+WRAPPER int ibv_query_gid_type(
+        struct ibv_context *context, uint8_t port, unsigned index, unsigned *type);
+
+ASKS_TABLES(int, ibv_query_gid_type,
+        (struct ibv_context * context, uint8_t port, unsigned index, unsigned *type), port, -1,
+        answer_gid_type(mine, shown, port, index, type), port, index, type)
+
 static ssize_t answer_gid_table(struct context *context, struct ibv_gid_entry *entries, size_t room,
         uint32_t flags, size_t size)
 {

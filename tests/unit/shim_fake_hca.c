@@ -45,6 +45,7 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_query_device = fake_query_device,
 	        .ibv_query_gid = fake_query_gid,
 	        ._ibv_query_gid_ex = fake_query_gid_ex,
+	        .ibv_query_gid_type = fake_query_gid_type,
 	        ._ibv_query_gid_table = fake_query_gid_table,
 	        .ibv_query_pkey = fake_query_pkey,
 	        .ibv_get_pkey_index = fake_get_pkey_index,

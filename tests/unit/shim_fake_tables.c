@@ -27,6 +27,11 @@ union ibv_gid fake_gid(uint8_t which)
 	return gid;
 }
 
+uint32_t fake_gid_type(uint8_t which)
+{
+	return which % 2 ? IBV_GID_TYPE_IB : IBV_GID_TYPE_ROCE_V2;
+}
+
 static const struct fake_tables *tables_of(const struct ibv_context *context)
 {
 	return fake_is_vm(context) ? &fake_tables : &of_peer;
@@ -56,9 +61,22 @@ int fake_query_gid_ex(struct ibv_context *context, uint32_t port, uint32_t index
 		return ENODATA;
 	if (fake.ethernet && !fake_ethernet_gid(fake_hca_of(context), index, &found))
 		return ENODATA;
-	if (!fake.ethernet)
+	if (!fake.ethernet) {
 		found.gid = fake_gid(tables_of(context)->gids[index]);
+		found.gid_type = fake_gid_type(tables_of(context)->gids[index]);
+	}
 	memcpy(entry, &found, size < sizeof(found) ? size : sizeof(found));
+	return 0;
+}
+
+int fake_query_gid_type(struct ibv_context *context, uint8_t port, unsigned index, unsigned *type)
+{
+	struct ibv_gid_entry entry = {0};
+
+	if (index >= FAKE_GIDS)
+		return -1;
+	fake_query_gid_ex(context, port, index, &entry, 0, sizeof(entry));
+	*type = entry.gid_type == IBV_GID_TYPE_ROCE_V2;
 	return 0;
 }
 

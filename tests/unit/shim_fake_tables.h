@@ -19,10 +19,13 @@ extern struct fake_tables fake_tables;
 
 void fake_tables_reset(void);
 union ibv_gid fake_gid(uint8_t which);
+/* Of ports that are not Ethernet, where it changes nothing: as wished for in a test. */
+uint32_t fake_gid_type(uint8_t which);
 
 int fake_query_gid(struct ibv_context *context, uint8_t port, int index, union ibv_gid *gid);
 int fake_query_gid_ex(struct ibv_context *context, uint32_t port, uint32_t index,
         struct ibv_gid_entry *entry, uint32_t flags, size_t size);
+int fake_query_gid_type(struct ibv_context *context, uint8_t port, unsigned index, unsigned *type);
 ssize_t fake_query_gid_table(struct ibv_context *context, struct ibv_gid_entry *entries,
         size_t count, uint32_t flags, size_t size);
 int fake_query_pkey(struct ibv_context *context, uint8_t port, int index, __be16 *pkey);

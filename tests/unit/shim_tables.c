@@ -88,6 +88,28 @@ static void the_application_goes_on_seeing_what_it_saw(void **state)
 	assert_int_equal(ibv_query_gid(h->vm.context, 1, FAKE_GIDS, &entries[0].gid), -1);
 }
 
+/* No public header has it; ibv_devinfo(1) asks it. */
+int ibv_query_gid_type(struct ibv_context *, uint8_t, unsigned, unsigned *);
+
+/* The last entry is empty. */
+static void types_of_gids_are_those_that_it_saw(void **state)
+{
+	const unsigned types[] = {0, 1, 0, 0};
+	struct harness *h = *state;
+	unsigned type;
+
+	for (int moved = 0; moved < 2; moved++) {
+		for (unsigned i = 0; i < 4; i++) {
+			type = 7;
+			assert_int_equal(ibv_query_gid_type(h->vm.context, 1, i, &type), 0);
+			assert_int_equal(type, types[i]);
+		}
+		assert_int_equal(ibv_query_gid_type(h->vm.context, 1, FAKE_GIDS, &type), -1);
+		if (!moved)
+			moves(h);
+	}
+}
+
 static void while_there_is_no_device_it_sees_it_too(void **state)
 {
 	struct harness *h = *state;
@@ -286,6 +308,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(the_application_goes_on_seeing_what_it_saw),
+	        TEST(types_of_gids_are_those_that_it_saw),
 	        TEST(while_there_is_no_device_it_sees_it_too),
 	        TEST(what_is_new_is_found_where_nothing_stood),
 	        TEST(a_queue_pair_keeps_its_pkey),

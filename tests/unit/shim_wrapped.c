@@ -137,6 +137,7 @@ static union {
 	struct ibv_srq_attr srq;
 	struct ibv_qp_attr qp;
 	struct ibv_gid_entry gids[1];
+	unsigned gid_type;
 	union ibv_gid gid;
 	struct ibv_ece ece;
 	uint8_t mac[6];
@@ -203,12 +204,16 @@ static void acknowledge_async_event(void)
 	assert_int_equal(our.cq->async_events_completed, 1);
 }
 
+/* No public header has it. */
+int ibv_query_gid_type(struct ibv_context *, uint8_t, unsigned, unsigned *);
+
 ANSWERS(ibv_query_device, query_device_as_it_was())
 ASKS(ibv_query_port, REAL_CONTEXT, (ibv_query_port)(our.context, 1, (void *)&out.port))
 ASKS(ibv_query_gid, REAL_CONTEXT, ibv_query_gid(our.context, 1, 1, &out.gid))
 ASKS(ibv_query_pkey, REAL_CONTEXT, ibv_query_pkey(our.context, 1, 0, &out.pkey))
 ASKS(ibv_get_pkey_index, REAL_CONTEXT, ibv_get_pkey_index(our.context, 1, 0xffff))
 ASKS(_ibv_query_gid_ex, REAL_CONTEXT, ibv_query_gid_ex(our.context, 1, 1, out.gids, 0))
+ASKS(ibv_query_gid_type, REAL_CONTEXT, ibv_query_gid_type(our.context, 1, 1, &out.gid_type))
 ASKS(_ibv_query_gid_table, REAL_CONTEXT, ibv_query_gid_table(our.context, out.gids, 1, 0))
 ASKS(ibv_init_ah_from_wc, REAL_CONTEXT, ibv_init_ah_from_wc(our.context, 1, &wc, &grh, &ah_attr))
 ASKS(ibv_resolve_eth_l2_from_gid, REAL_CONTEXT,
