@@ -32,7 +32,10 @@ class Guest:
 
     def start(self, text):
         """A shell command that goes on by itself."""
-        return self.channel.start(text)
+        try:
+            return self.channel.start(text)
+        except OSError as error:
+            raise GuestFailed(f"{self.machine.why_dead() or error}{self.machine.console_end()}") from None
 
     def wait(self, command, seconds=RUN_S):
         """Its exit status, as a shell has it. @seconds only bound what hangs."""

@@ -26,15 +26,18 @@ PROGRAMS = [
     "/usr/bin/ucx_info", "/usr/bin/orted", "/usr/bin/orterun",
 ]
 # What programs open by name at run time.
-PLUGINS = [f"{LIBDIR}/libibverbs/librxe-rdmav*.so", f"{LIBDIR}/rsocket/librspreload.so*", f"{LIBDIR}/ucx/libuc*.so*",
+PLUGINS = [f"{LIBDIR}/libibverbs/librxe-rdmav*.so", f"{LIBDIR}/rsocket/librspreload.so*", f"{LIBDIR}/libgcc_s.so.1", f"{LIBDIR}/ucx/libuc*.so*",
            f"{LIBDIR}/openmpi/lib/openmpi3/*.so", f"{LIBDIR}/pmix2/lib/pmix/*.so"]
 # They ask for libraries of hardware that no guest has.
-NO_PLUGINS = re.compile(r"_(ofi|psm2?|portals4|ucc|hcoll|cuda|rocm|treematch|usnic)[._]|mca_(fs|fbtl|fcoll|io|sharedfp|topo)_|libuct_(cuda|rocm)")
+NO_PLUGINS = re.compile(r"_(ofi|psm2?|portals4|ucc|hcoll|cuda|rocm|treematch|usnic)[._]|mca_(fs|fbtl|fcoll|io|sharedfp|topo)_"
+                        r"|libuct_(cuda|rocm)")
 DATA = ["/etc/libibverbs.d/rxe.driver", "/etc/openmpi/*", "/usr/share/openmpi/*.txt", "/usr/share/pmix2/*.txt",
         "/usr/share/pmix/*.txt", "/etc/pmix*.conf", "/etc/nsswitch.conf"]
 OURS = {"vm-runner": "/sbin", "tether-agent": "/usr/sbin", "tether": "/usr/bin",
         "rc-verify": "/usr/bin", "ud-verify": "/usr/bin", "window-verify": "/usr/bin", "loss-load": "/usr/bin",
-        "verbs-shell": "/usr/bin", "mpi-verify-openmpi": "/usr/bin"}
+        "verbs-shell": "/usr/bin", "plain-rebuild": "/usr/bin", "tcp-echo": "/usr/bin",
+        "mpi-verify-openmpi": "/usr/bin"}
+SCRIPTS = ("rxe-keeper", "lab-rsh", "lab-rshd")
 TEXTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -84,7 +87,7 @@ class Image:
         rows = {in_guest(path): path for path in [*files, *libraries_of([*PROGRAMS, *plugins, *ours.values()])]}
         rows.update((in_guest(path), source) for path, source in ours.items())
         rows["/init"] = os.path.join(HERE, "init")
-        rows["/usr/sbin/rxe-keeper"] = os.path.join(HERE, "rxe-keeper")
+        rows.update((f"/usr/sbin/{name}", os.path.join(HERE, name)) for name in SCRIPTS)
         rows.update((f"/usr/lib/modules/{os.path.basename(path)}", path) for path in self.kernel.modules(LOADED + LOADABLE))
         return {path: source for path, source in rows.items() if os.path.isfile(source)}
 

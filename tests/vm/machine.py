@@ -53,8 +53,8 @@ class Machine:
         return self.lab.path(f"{self.name}.{what}")
 
     def _kernel(self, name):
-        return ["-kernel", self.lab.kernel.vmlinux, "-initrd", self.lab.image, "-append", f"{KERNEL_SAYS} tsc_early_khz={self.lab.tsc_khz} name={name}",
-                "-serial", f"file:{self.console}"]
+        said = f"{KERNEL_SAYS} tsc_early_khz={self.lab.tsc_khz} name={name}"
+        return ["-kernel", self.lab.kernel.vmlinux, "-initrd", self.lab.image, "-append", said, "-serial", f"file:{self.console}"]
 
     def _ports(self):
         argv = []

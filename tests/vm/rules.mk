@@ -2,5 +2,6 @@
 
 $(call program,vm-hub,tests/vm/hub.c,)
 $(call program,vm-runner,tests/vm/in_guest/runner.c,)
+$(call program,tcp-echo,tests/vm/in_guest/tcp_echo.c,)
 $(call program,vm-tsc,tests/vm/tsc.c,)
 $(call program,plain-rebuild,tests/vm/plain_rebuild.c $(VERIFY_SOURCES),-libverbs)
