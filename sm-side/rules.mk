@@ -61,6 +61,8 @@ $(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/migration/a
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_admission_vfs,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_gids,tests/unit/migration_said.c sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c sm-side/root/numbers.c \
+	$(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_both_ends,tests/unit/both_ends_crew.c $(addprefix sm-side/migration/,turns.c admission.c admission_vfs.c) sm-side/root/inventory.c $(INTEREST_SOURCES) \
 	$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c $(INTEREST_SOURCES) sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
