@@ -82,10 +82,12 @@ static void judged(struct interest *interest, const Tether__InterestAnswer *answ
 		interest->registered = true;
 }
 
+/* Of two GIDs with one name, or of two VMs with one GID. */
 static bool is_collision(const Tether__InterestAnswer *answer)
 {
 	return answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED && answer->n_refusals &&
-	       !strcmp(answer->refusals[0]->reason, "gid-collision");
+	       (!strcmp(answer->refusals[0]->reason, "gid-collision") ||
+	               !strcmp(answer->refusals[0]->reason, "foreign-gid"));
 }
 
 static void request_answered(

@@ -71,7 +71,8 @@ void registration_process(struct registration *r, struct request *request)
 	added = interest_add(r->held, request->member, &request->address);
 	request->added = request->added || added > 0;
 	if (added < 0) {
-		const char *text, *reason = registration_name_taken(r, &request->address, &text);
+		const char *text,
+		        *reason = registration_name_taken(r, &request->address, false, &text);
 
 		request_refuse(r, request->member, request->request, reason ? reason : "no-memory",
 		        reason ? text : "");
@@ -91,10 +92,15 @@ bool registration_may_announce(const struct registration *r, uint32_t member, co
 	       r->outputs->may_announce(r->owner, member, asker, address);
 }
 
+/* Who lets go need not say whose it was. */
 const char *registration_name_taken(
-        const struct registration *r, const struct address *address, const char **text)
+        const struct registration *r, const struct address *address, bool drop, const char **text)
 {
-	switch (interest_check(r->held, address)) {
+	struct address held = *address;
+
+	if (drop)
+		held.qpn = held.context = 0;
+	switch (interest_check(r->held, &held)) {
 	case -EEXIST:
 		*text = "another GID that is in use has the same name; only one of them can be";
 		return "gid-collision";
@@ -193,7 +199,7 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 		return;
 	}
 	address.vm = asker;
-	excess = registration_name_taken(r, &address, &text);
+	excess = registration_name_taken(r, &address, interest->drop, &text);
 	if (!excess)
 		excess = quota_exceeded(r, member, weight, &address, interest->drop, &text);
 	request = excess || requests_reserve(&r->requests, member) ? NULL : request_new(asker);

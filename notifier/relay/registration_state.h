@@ -71,7 +71,7 @@ bool registration_may_announce(const struct registration *r, uint32_t member, co
         const struct address *address);
 /* Why @address cannot be held beside what is (and *@text), whoever asks; NULL: it can. */
 const char *registration_name_taken(
-        const struct registration *r, const struct address *address, const char **text);
+        const struct registration *r, const struct address *address, bool drop, const char **text);
 /* NULL: @member may have @address as well, which it does not hold; else whose quota it is that is
  * full. */
 const char *registration_full(const struct registration *r, uint32_t member, unsigned weight,

@@ -129,6 +129,13 @@ static void a_host_announces_for_vms_that_are_not_anothers(void **state)
 	relay_child_gone(t->relay, from, false, t->now_ms);
 	pass(t, 501);
 	announced_by(t, "vm1", &one); /* still at the other */
+	/* A relay that lets go does not say whose it was. */
+	t->asker = NULL;
+	announce(t, to, 5, &one, true);
+	announced_by(t, "vm1", NULL);
+	t->asker = "vm2";
+	announce(t, to, 6, &one, false);
+	assert_null(strstr(t->said, "registered 6 REFUSED"));
 }
 
 /* What the relay @t says in its HELLO, said to @parent by the host that it is. */
