@@ -158,6 +158,7 @@ int lane_create(
 		error = send_queue_init(&lane->queue, options->work.depth);
 	if (!error)
 		error = receive_book_init(&lane->receives, options->work.depth);
+	lane->message_window = options->work.is_paced ? options->work.depth : lane->layout.window;
 	lane->workload.seed = seed;
 	lane->workload.limits = (struct workload_limits){
 	        .length_max = options->work.length_max,

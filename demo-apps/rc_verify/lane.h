@@ -69,6 +69,7 @@ struct lane {
 	struct send_queue queue;
 	uint64_t messages_sent, writes_sent;
 	uint64_t messages_taken, writes_released; /* by the receiver, as last READ */
+	uint32_t message_window;                  /* so many more may be under way */
 	bool is_asking;                           /* a READ of the progress is under way */
 
 	struct sequence_check messages;

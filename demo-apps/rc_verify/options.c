@@ -50,6 +50,7 @@ static const char usage[] =
         "      --signal-every N  signal one in N on average (4)\n"
         "      --late-every N    one in N receives is posted late, 0: none (2000)\n"
         "      --ack-timeout N   4.096 us * 2^N until a retry (14: 67 ms)\n"
+        "      --rnr on|off      off: send only what a receive waits for, and post none late (on)\n"
         "      --late-ms MS      how late, so that the sender is RNR-blocked (3)\n";
 
 enum {
@@ -62,6 +63,7 @@ enum {
 	OPTION_SIGNAL,
 	OPTION_LATE_EVERY,
 	OPTION_LATE_MS,
+	OPTION_RNR,
 	OPTION_ACK_TIMEOUT,
 	OPTION_SEED,
 	OPTION_EXTENDED_CQ,
@@ -92,6 +94,7 @@ static const struct option long_options[] = {
         {"signal-every", required_argument, NULL, OPTION_SIGNAL},
         {"late-every", required_argument, NULL, OPTION_LATE_EVERY},
         {"late-ms", required_argument, NULL, OPTION_LATE_MS},
+        {"rnr", required_argument, NULL, OPTION_RNR},
         {"ack-timeout", required_argument, NULL, OPTION_ACK_TIMEOUT},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -121,6 +124,7 @@ static int work_option(struct work_options *work, int option, const char *value)
 {
 	static const char *const apis[] = {"mixed", "send", "wr"};
 	static const char *const cqs[] = {"each", "shared"};
+	static const char *const rnr[] = {"off", "on"};
 	static const char *const receives[] = {"own", "shared"};
 	static const char *const transports[] = {"rc", "xrc"};
 	static const char *const atomics[ATOMICS_BY_COUNT] = {"off", "on", "client"};
@@ -152,6 +156,10 @@ static int work_option(struct work_options *work, int option, const char *value)
 	case OPTION_ACK_TIMEOUT:
 		work->ack_timeout = number;
 		return 0;
+	case OPTION_RNR:
+		chosen = choice(value, rnr, 2);
+		work->is_paced = chosen == 0;
+		return chosen < 0 ? chosen : 0;
 	case OPTION_CQ:
 		chosen = choice(value, cqs, 2);
 		work->shared_cq = chosen == 1;
@@ -263,26 +271,26 @@ int options_parse(struct options *options, int argc, char **argv)
 	return 0;
 }
 
-#define WORK_LINE "rc-verify 2 %u %u %u %u %u %u %u %u %u %u %u %u %u"
+#define WORK_LINE "rc-verify 3 %u %u %u %u %u %u %u %u %u %u %u %u %u %u"
 
 void work_options_write(const struct work_options *work, char *line, size_t size)
 {
 	snprintf(line, size, WORK_LINE, work->qps, work->depth, work->length_max, work->mtu_bytes,
 	        work->signal_every, work->late_every, work->late_ms, work->ack_timeout,
 	        (unsigned)work->post_api, (unsigned)work->shared_cq, (unsigned)work->atomics,
-	        (unsigned)work->xrc, (unsigned)work->shared_receives);
+	        (unsigned)work->xrc, (unsigned)work->shared_receives, (unsigned)work->is_paced);
 }
 
 int work_options_read(struct work_options *work, const char *line)
 {
 	struct work_options read = {0};
-	unsigned api, shared, atomics, xrc, shared_receives;
+	unsigned api, shared, atomics, xrc, shared_receives, is_paced;
 
 	if (sscanf(line, WORK_LINE, &read.qps, &read.depth, &read.length_max, &read.mtu_bytes,
 	            &read.signal_every, &read.late_every, &read.late_ms, &read.ack_timeout, &api,
-	            &shared, &atomics, &xrc, &shared_receives) != 13)
+	            &shared, &atomics, &xrc, &shared_receives, &is_paced) != 14)
 		return -EINVAL;
-	if (api > POST_WR || shared > 1 || xrc > 1 || shared_receives > 1 ||
+	if (api > POST_WR || shared > 1 || xrc > 1 || shared_receives > 1 || is_paced > 1 ||
 	        atomics >= ATOMICS_BY_COUNT || !work_options_fit(&read))
 		return -EINVAL;
 	read.post_api = api;
@@ -290,6 +298,7 @@ int work_options_read(struct work_options *work, const char *line)
 	read.atomics = atomics;
 	read.xrc = xrc;
 	read.shared_receives = shared_receives;
+	read.is_paced = is_paced;
 	*work = read;
 	return 0;
 }

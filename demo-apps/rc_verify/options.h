@@ -41,6 +41,7 @@ struct work_options {
 	uint32_t signal_every, late_every, late_ms, ack_timeout;
 	enum post_api post_api;
 	bool shared_cq, xrc, shared_receives;
+	bool is_paced; /* nobody sends what no receive waits for: no RNR NAK */
 	enum atomics_by atomics;
 };
 

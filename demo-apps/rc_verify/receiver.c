@@ -146,7 +146,7 @@ static void publish(struct lane *lane)
 
 void receiver_completed(struct run *run, struct lane *lane, const struct ibv_wc *wc)
 {
-	uint32_t every = run->options.work.late_every;
+	uint32_t every = run->options.work.is_paced ? 0 : run->options.work.late_every;
 	struct findings before = run->findings;
 
 	receive_check(run, lane, wr_id_number(wc->wr_id));
@@ -154,11 +154,11 @@ void receiver_completed(struct run *run, struct lane *lane, const struct ibv_wc 
 	before = run->findings;
 	message_take(run, lane, wc);
 	run_note(run, lane, &before, "message in receive", wr_id_number(wc->wr_id));
-	publish(lane);
 	if (!lane->late_until_us && every && random_next(&lane->workload.seed) % every == 0)
 		lane->late_until_us = run->now_us + run->options.work.late_ms * 1000ULL;
 	if (!lane->late_until_us)
 		receives_refill(run, lane);
+	publish(lane); /* who is told of it may send as much again */
 }
 
 bool receiver_poll(struct run *run, struct lane *lane)

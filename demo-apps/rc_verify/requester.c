@@ -298,7 +298,7 @@ static void batch_flush(struct run *run, struct lane *lane, struct batch *batch)
 static bool receiver_has_room(const struct lane *lane, enum work_kind kind)
 {
 	if (work_takes_a_receive(kind))
-		return lane->messages_sent - lane->messages_taken < lane->layout.window;
+		return lane->messages_sent - lane->messages_taken < lane->message_window;
 	if (kind == WORK_write)
 		return lane->writes_sent - lane->writes_released < lane->layout.window;
 	return true;
@@ -306,10 +306,9 @@ static bool receiver_has_room(const struct lane *lane, enum work_kind kind)
 
 static bool wants_progress(const struct lane *lane)
 {
-	uint32_t half = lane->layout.window / 2;
-
-	return !lane->is_asking && (lane->messages_sent - lane->messages_taken >= half ||
-	                                   lane->writes_sent - lane->writes_released >= half);
+	return !lane->is_asking &&
+	       (lane->messages_sent - lane->messages_taken >= lane->message_window / 2 ||
+	               lane->writes_sent - lane->writes_released >= lane->layout.window / 2);
 }
 
 /* What comes next, or false: the receiver must get on first. */

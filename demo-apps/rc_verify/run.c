@@ -97,6 +97,26 @@ static bool cq_poll(struct run *run, struct ibv_cq *cq)
 	return count > 0;
 }
 
+/* What each lane waits for. */
+static void lanes_print(const struct run *run)
+{
+	for (uint32_t i = 0; i < run->options.work.qps; i++) {
+		const struct lane *lane = &run->lanes[i];
+
+		fprintf(stderr,
+		        "rc-verify: qp 0x%x: posted %" PRIu64 ", complete %" PRIu64
+		        ", signalled up to %" PRIu64 ", messages received %" PRIu64 "\n",
+		        lane->qpn_at_start, lane->queue.posted, lane->queue.done,
+		        lane->queue.signalled, lane->messages.next);
+	}
+}
+
+static void stall(struct run *run)
+{
+	run_fail(run, NULL, "stalled", "nothing has completed for too long");
+	lanes_print(run);
+}
+
 /* Everything that comes by itself. True when something came. */
 static bool take_all(struct run *run)
 {
@@ -115,7 +135,7 @@ static bool take_all(struct run *run)
 	if (came)
 		pauses_completion(&run->pauses, run->now_us);
 	else if (run->now_us - run->pauses.last_us > run->options.stall_s * 1000000ULL)
-		run_fail(run, NULL, "stalled", "nothing has completed for too long");
+		stall(run);
 	return came;
 }
 

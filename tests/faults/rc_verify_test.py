@@ -41,6 +41,15 @@ def is_exact(lab, arguments):
         assert verdict["ok"] and not any(verdict[name] for name in FINDINGS), verdict
 
 
+def nobody_is_rnr_blocked(lab):
+    """Packets are counted while a fault is on."""
+    lab.fabric.data_faults({"duplicate.uc": 0.5})
+    is_exact(lab, ["-q", "4", "--rnr", "off"])
+    lab.fabric.cli("data-fault", "none")
+    seen = {kind: row["seen"] for kind, row in lab.fabric.counters()["packets"].items()}
+    assert seen["request"] and not seen["rnr"], seen
+
+
 def fault_is_reported(lab, fault, finding):
     statuses, server, client = run(lab, ["--inject", fault, "--stall", "4"])
     assert 0 not in statuses, f"exit statuses {statuses}"
@@ -56,6 +65,7 @@ def main():
         tap.check(self_test.returncode == 0, "self_test_sees_every_fault", self_test.stderr)
         for what, arguments in SHAPES.items():
             tap.run(f"exact on a good wire: {what}", is_exact, lab, arguments)
+        tap.run("nobody is RNR-blocked where that is off", nobody_is_rnr_blocked, lab)
         for fault, finding in FAULTS.items():
             tap.run(f"{fault} is reported as {finding}", fault_is_reported, lab, fault, finding)
         lab.fabric.data_faults(HOSTILE)

@@ -30,6 +30,8 @@ PATIENT = {"log_level": "debug", "prepare_ms": 10000, "stop_ms": 10000, "settle_
 START_S = 30
 MIGRATE_S = 300
 RC_PORT = 18600
+# What rxe of 6.1 does right (README.md, "What rxe gets wrong"), and no retries for want of processors.
+RC_ARGUMENTS = ("--rnr", "off", "--ack-timeout", "18")
 
 
 class VmSystem(VmLab):
@@ -41,7 +43,7 @@ class VmSystem(VmLab):
         self.qmp_settings = qmp_settings or {}
         self.vms = {}  # names, in the order of their numbers
         self.guests = {}
-        self.places = {}
+        self.places, self.slots = {}, {}
         self.agents = {}
         self.smd = None
 
@@ -96,7 +98,7 @@ class VmSystem(VmLab):
             machines.append((vm, host, vf, self.machine_of(vm, host, ["-device", f"{self.device(host, vf)},id=tether-{vf}"])))
         for vm, host, vf, machine in machines:
             self.guests[vm] = Guest(machine)
-            self.places[vm] = host
+            self.places[vm], self.slots[vm] = host, vf
             self.guests[vm].rdma_device(self.mac(host, vf))
             self.start_guest_agent(vm)
         for host in self.hosts:
@@ -155,6 +157,9 @@ class VmSystem(VmLab):
                 said.append(f"\n==> agent in {vm}: {error}")
         return "".join(said)
 
+    def slot_of(self, vm):
+        return self.slots[vm]
+
     # ---- moving ----
 
     def tether(self, *arguments, seconds=MIGRATE_S):
@@ -179,7 +184,7 @@ class VmSystem(VmLab):
         expected = guest.expect_at(at)
         answer = self.tether("migrate", vm, host, *arguments)
         guest.is_at(expected)
-        self.places[vm] = host
+        self.places[vm], self.slots[vm] = host, answer["to_slot"]
         steps = answer["steps"]
         began = answer["asked_us"] / 1e6
         return Migrated(vm, source, host, answer, began, began + steps[-1]["ended_us"] / 1e6)
@@ -219,7 +224,7 @@ class RcVerify(GuestPair):
     """rc-verify; runs until end_exactly()."""
 
     def __init__(self, lab, server_vm, client_vm, arguments=("-q", "8"), gid=0, **named):
-        super().__init__(lab, server_vm, client_vm, ["rc-verify", "-x", str(gid), *arguments], RC_PORT, server_arguments=("-x", str(gid)),
+        super().__init__(lab, server_vm, client_vm, ["rc-verify", "-x", str(gid), *RC_ARGUMENTS, *arguments], RC_PORT, server_arguments=("-x", str(gid)),
                          **named)
         for guest, end in ((self.server_guest, self.server), (self.client_guest, self.client)):
             guest.wait_said(end, " done, ")
