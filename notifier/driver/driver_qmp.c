@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/base/timer.h"
 #include "notifier/driver/qmp_known.h"
 #include "notifier/driver/qmp_mark.h"
+#include "notifier/driver/qmp_message.h"
 #include "notifier/driver/qmp_settings.h"
 #include "notifier/driver/qmp_stock.h"
 #include "notifier/driver/qmp_talk.h"
@@ -273,9 +275,38 @@ static int talk_begin(struct driver_job *job, const struct qmp_vm *vm, const str
 
 static bool wants_slot(Tether__HostAction action)
 {
-	return action == TETHER__HOST_ACTION__HOST_DETACH ||
+	return action == TETHER__HOST_ACTION__HOST_CHECK ||
+	       action == TETHER__HOST_ACTION__HOST_DETACH ||
 	       action == TETHER__HOST_ACTION__HOST_ATTACH ||
 	       action == TETHER__HOST_ACTION__HOST_GIVE_BACK;
+}
+
+/* The PCI device of this server that is passed to the VM; NULL: it is another kind of device, or is
+ * here. */
+static const char *device_lacking(const struct qmp_slot *slot)
+{
+	const char *host = qmp_text(slot->arguments, "host");
+	CLEANUP_FREE char *path = NULL;
+
+	if (!*host || strchr(host, '/'))
+		return NULL;
+	/* QEMU takes it without a domain, too. */
+	if (asprintf(&path, "/sys/bus/pci/devices/%s%s", strlen(host) > 7 ? "" : "0000:", host) < 0)
+		path = NULL;
+	return path && access(path, F_OK) ? host : NULL;
+}
+
+/* What would only be found out when the VM has come. */
+static int check_begin(struct driver_job *job, const struct qmp_vm *vm, const struct qmp_slot *slot,
+        unsigned deadline_ms)
+{
+	const char *lacking = device_lacking(slot);
+
+	if (!lacking)
+		return talk_begin(job, vm, slot, deadline_ms);
+	snprintf(job->text, sizeof(job->text), "slot %s: no PCI device %s is here", slot->name,
+	        lacking);
+	return job_at_once(job);
 }
 
 static int order_begin(struct driver_job *job, unsigned deadline_ms)
@@ -289,6 +320,8 @@ static int order_begin(struct driver_job *job, unsigned deadline_ms)
 		        order->slot);
 		return job_at_once(job);
 	}
+	if (vm && slot && order->action == TETHER__HOST_ACTION__HOST_CHECK)
+		return check_begin(job, vm, slot, deadline_ms);
 	if (vm && (slot || !wants_slot(order->action)))
 		return talk_begin(job, vm, slot, deadline_ms);
 	snprintf(job->text, sizeof(job->text), "%.128s says nothing of %s %.64s", job->owner->path,

@@ -161,7 +161,8 @@ static void on_end(evutil_socket_t fd, short what, void *at)
 	struct qmp_talk *talk = at;
 
 	qmp_order_give_up(&talk->order, -ETIMEDOUT);
-	qmp_order_lost(&talk->order, qmp_client_waits(talk->client));
+	qmp_order_lost(&talk->order, talk->is_waiting ? "answers, but has not come to an end"
+	                                              : qmp_client_waits(talk->client));
 	talk_end(talk);
 }
 

@@ -16,7 +16,7 @@ qmp = %v.qmp
 incoming = unix:/run/%h/%v.incoming
 {more}
 [slot vf0]
-device = vfio-pci,host=0000:3b:00.2,bus=rp0
+device = vfio-pci,host=0000:fb:1f.7,bus=rp0
 max_qp = 100
 [slot vf1]
 device = virtio-net-pci,netdev=n1,mac=52:54:00:00:00:02,bus=rp1,rombar=0,disable-legacy=on
@@ -105,7 +105,7 @@ def vf_leaves_and_comes_back():
         result = host.done("GIVE_BACK", 3, slot="vf0")
         assert slots_of(result)["vf0"] == "vm1" and vms_of(result) == {"vm1": "vf0"}, result
         host.done("GIVE_BACK", 4, slot="vf0")
-        assert qemu.said("device_add") == [{"id": VF0, "driver": "vfio-pci", "host": "0000:3b:00.2", "bus": "rp0"}]
+        assert qemu.said("device_add") == [{"id": VF0, "driver": "vfio-pci", "host": "0000:fb:1f.7", "bus": "rp0"}]
 
 
 def properties_have_the_types_that_they_look_like():
@@ -238,7 +238,7 @@ def move_that_takes_too_long_is_cancelled():
 def move_that_cannot_be_cancelled_ends_all_the_same():
     with Host(vm1={}) as host:
         host.qemus["vm1"].migrates = "hangs for good"
-        host.fails("MOVE", "driver-timeout", "", peer_host="hyp2", deadline_ms=1000)
+        host.fails("MOVE", "driver-timeout", "answers, but has not come to an end", peer_host="hyp2", deadline_ms=1000)
 
 
 def another_order_cancels_the_move():
@@ -298,11 +298,16 @@ def destination_is_looked_at_before_anything_is_touched():
     for fields, text in rows:
         with Host(**({} if fields is None else {"vm1": fields})) as host:
             if text:
-                host.fails("CHECK", "driver-failed", text, slot="vf0", peer_host="hyp2")
+                host.fails("CHECK", "driver-failed", text, slot="vf1", peer_host="hyp2")
             else:
-                host.done("CHECK", slot="vf0", peer_host="hyp2")
+                host.done("CHECK", slot="vf1", peer_host="hyp2")
     with Host(vm1={}) as host:  # a VM that stays where it is gets a VF
-        host.done("CHECK", slot="vf0")
+        host.done("CHECK", slot="vf1")
+
+
+def vf_that_this_server_does_not_have_is_not_promised():
+    with Host(vm1={"status": "inmigrate"}) as host:
+        host.fails("CHECK", "driver-failed", "no PCI device 0000:fb:1f.7 is here", slot="vf0", peer_host="hyp2")
 
 
 def vm_arrives_and_gets_its_vf():
@@ -422,6 +427,7 @@ sys.exit(run_tests([
     agent_restarted_in_the_middle_cancels_where_the_vm_stays,
     vm_stopped_by_a_failed_move_is_started_with_its_vf,
     destination_is_looked_at_before_anything_is_touched,
+    vf_that_this_server_does_not_have_is_not_promised,
     vm_arrives_and_gets_its_vf,
     vm_that_waits_for_a_word_is_started,
     vm_that_never_arrives_is_not_waited_for_longer,

@@ -150,10 +150,13 @@ def refused_for_its_memory(lab):
 
 
 def refused_at_the_very_end(lab):
-    """It lacks a device: it finds out when all memory is there. Who did not wait for its word would have lost the VM."""
-    at = lab.machine("vm1-h2", incoming=f"unix:{lab.path('vm1-h2.incoming')}", arguments=lab.netdevs("h2"), **lab.shape)
-    with Migrating(lab, at) as migrating:
+    """It lacks a device, and finds out when all memory is there. Who did not wait for its word would have lost the VM."""
+    qmp = lab.guests["vm1"].machine.qmp
+    qmp.execute("device_add", driver="virtio-rng-pci", id="extra", bus="slot3")
+    with Migrating(lab) as migrating:
         migrating.fails("does not move to h2, and goes on here")
+    qmp.execute("device_del", id="extra")
+    qmp.wait_event("DEVICE_DELETED", device="extra")
     stays(lab)
 
 
