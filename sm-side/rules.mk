@@ -69,6 +69,7 @@ $(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/migration/adm
 	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_heard_gids,sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/root/agents.c sm-side/api/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
 DIRECTORY_TEST_SOURCES := tests/unit/smd_directory_hand.c $(DIRECTORY_SOURCES) $(NAME_SOURCES) $(LEDGER_SOURCES)
 $(call unit_test,smd_directory,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)

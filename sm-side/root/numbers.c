@@ -233,6 +233,12 @@ static int numbers_append(
 	return err ? err : gid_of_row(found->gids, &of->gids, row);
 }
 
+/* Who hears it calls it by that. */
+static int own_gid_append(const struct numbers_row *of, const struct found *found)
+{
+	return is_gid_name(of->address.lid) ? gid_rows_add(found->gids, of->address.gid) : 0;
+}
+
 /* ---- whose context is there ---- */
 
 struct presence {
@@ -351,19 +357,52 @@ static bool concerns(const struct numbers_row *vm, const struct qp_row *row, uin
 	return !vm->shared_port || row->local_lid == lid || row->real_lid == lid;
 }
 
+static int append_datagram(
+        const struct numbers_row *vm, struct qp_row row, const struct found *found)
+{
+	row.sq_psn = row.context = row.of_vm = 0;
+	return numbers_append(vm, &row, found);
+}
+
 static int append_datagrams(
         const struct numbers_row *vm, const struct presence *presence, const struct found *found)
 {
-	int err = 0;
+	int err = own_gid_append(vm, found);
 
 	for (size_t i = 0; i < vm->qps.n_local_qpn && !err; i++) {
 		struct qp_row row = qp_rows_get(&vm->qps, i);
 
-		if (!is_moved_datagram(&row) || !concerns(vm, &row, presence->address->lid) ||
-		        !is_present(presence, vm, row.context))
-			continue;
-		row.sq_psn = row.context = row.of_vm = 0;
-		err = numbers_append(vm, &row, found);
+		if (is_moved_datagram(&row) && concerns(vm, &row, presence->address->lid) &&
+		        is_present(presence, vm, row.context))
+			err = append_datagram(vm, row, found);
+	}
+	return err;
+}
+
+static bool has_its_gid(const struct numbers_row *vm, const struct address *asked)
+{
+	uint8_t gid[GID_BYTES];
+
+	return gid_rows_find(&vm->gids, asked->lid, gid) && !memcmp(gid, asked->gid, sizeof(gid));
+}
+
+/* Who knows of a VM nothing but the GID that its device has now: those that are there. */
+static int append_heard(
+        const struct numbers_row *vm, const struct presence *presence, const struct found *found)
+{
+	const struct presence there = {&vm->address, presence->announced, presence->owner};
+	uint32_t name = presence->address->lid;
+	int err = 0;
+
+	if (!is_gid_name(name) || vm->address.lid == name || !has_its_gid(vm, presence->address))
+		return 0;
+	err = own_gid_append(vm, found);
+	for (size_t i = 0; i < vm->qps.n_local_qpn && !err; i++) {
+		struct qp_row row = qp_rows_get(&vm->qps, i);
+
+		if (is_moved_datagram(&row) && row.real_lid == name &&
+		        is_present(&there, vm, row.context))
+			err = append_datagram(vm, row, found);
 	}
 	return err;
 }
@@ -385,6 +424,8 @@ int numbers_find_datagrams(const struct numbers *numbers, const struct address *
 		if (!err)
 			err = append_datagrams(row, &presence, &found);
 	}
+	for (row = numbers->first; row && !err; row = row->next)
+		err = append_heard(row, &presence, &found);
 	return err;
 }
 

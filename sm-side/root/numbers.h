@@ -52,7 +52,9 @@ int numbers_find(const struct numbers *numbers, const struct address *address, u
 /*
  * Append the row of each QP at @address that is reached by datagrams and has another number now, or
  * under Shared Port is known elsewhere, of contexts that are announced; without what a datagram
- * does not need. -ENOMEM.
+ * does not need. At a GID they are those that are known by it, and those that are there and known
+ * by another, since a datagram comes from the one that the device has now; the GIDs of both go
+ * along. -ENOMEM.
  */
 int numbers_find_datagrams(const struct numbers *numbers, const struct address *address,
         numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__GidRows *gids);
