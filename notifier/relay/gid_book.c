@@ -7,19 +7,27 @@
 
 #include "notifier/relay/name_hash.h"
 
-enum { BUCKETS_FIRST = 16 };
+enum { BUCKETS_FIRST = 16, LABEL_BUCKETS = 256 };
 
+/* What a VM is called, once for all its names. */
+struct label {
+	struct label *next; /* in its bucket */
+	uint32_t uses;
+	char vm[];
+};
+
+/* Many may be of one who floods. */
 struct entry {
-	struct entry *next; /* in its bucket */
-	uint32_t name;
+	struct entry *next;  /* in its bucket */
+	struct label *label; /* NULL: nobody announces it; "": nobody's */
+	uint32_t name, held, announced;
 	uint8_t gid[GID_BYTES];
-	size_t held, announced;
-	char *vm; /* NULL: nobody announces it; "": nobody's */
 };
 
 struct gid_book {
 	struct entry **buckets; /* a power of two of them */
 	size_t buckets_count, count;
+	struct label *labels[LABEL_BUCKETS];
 };
 
 struct gid_book *gid_book_create(void)
@@ -36,9 +44,44 @@ struct gid_book *gid_book_create(void)
 	return NULL;
 }
 
-static void entry_free(struct entry *entry)
+/* The link that points to it, or to NULL. */
+static struct label **label_find(struct gid_book *book, const char *vm)
 {
-	free(entry->vm);
+	struct label **at = &book->labels[name_hash(vm, strlen(vm)) % LABEL_BUCKETS];
+
+	while (*at && strcmp((*at)->vm, vm) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static struct label *label_take(struct gid_book *book, const char *vm)
+{
+	struct label **at = label_find(book, vm);
+
+	if (!*at) {
+		*at = calloc(1, sizeof(**at) + strlen(vm) + 1);
+		if (!*at)
+			return NULL;
+		strcpy((*at)->vm, vm);
+	}
+	(*at)->uses++;
+	return *at;
+}
+
+static void label_drop(struct gid_book *book, struct label *label)
+{
+	struct label **at;
+
+	if (!label || --label->uses)
+		return;
+	at = label_find(book, label->vm);
+	*at = label->next;
+	free(label);
+}
+
+static void entry_free(struct gid_book *book, struct entry *entry)
+{
+	label_drop(book, entry->label);
 	free(entry);
 }
 
@@ -51,7 +94,7 @@ void gid_book_destroy(struct gid_book *book)
 			struct entry *entry = book->buckets[i];
 
 			book->buckets[i] = entry->next;
-			entry_free(entry);
+			entry_free(book, entry);
 		}
 	}
 	free(book->buckets);
@@ -99,7 +142,7 @@ static void grow(struct gid_book *book)
 
 static bool is_anothers(const struct entry *entry, const char *vm)
 {
-	return vm && entry->vm && *entry->vm && strcmp(entry->vm, vm) != 0;
+	return vm && entry->label && *entry->label->vm && strcmp(entry->label->vm, vm) != 0;
 }
 
 static int entry_check(const struct entry *entry, const uint8_t gid[GID_BYTES], const char *vm)
@@ -135,17 +178,17 @@ static struct entry *entry_add(struct gid_book *book, uint32_t name, const uint8
 }
 
 /* What is nobody's becomes a VM's by its word. */
-static int vm_note(struct entry *entry, const char *vm)
+static int vm_note(struct gid_book *book, struct entry *entry, const char *vm)
 {
-	char *copy;
+	struct label *label;
 
-	if (!vm || (entry->vm && (*entry->vm || !*vm)))
+	if (!vm || (entry->label && (*entry->label->vm || !*vm)))
 		return 0;
-	copy = strdup(vm);
-	if (!copy)
+	label = label_take(book, vm);
+	if (!label)
 		return -ENOMEM;
-	free(entry->vm);
-	entry->vm = copy;
+	label_drop(book, entry->label);
+	entry->label = label;
 	return 0;
 }
 
@@ -155,7 +198,7 @@ static void entry_drop(struct gid_book *book, struct entry **at)
 
 	*at = entry->next;
 	book->count--;
-	entry_free(entry);
+	entry_free(book, entry);
 }
 
 int gid_book_hold(
@@ -171,7 +214,7 @@ int gid_book_hold(
 	if (!entry)
 		return -ENOMEM;
 	if (!err)
-		err = vm_note(entry, vm);
+		err = vm_note(book, entry, vm);
 	if (err) {
 		if (!entry->held)
 			entry_drop(book, find(book, name));
@@ -189,8 +232,8 @@ void gid_book_let_go(struct gid_book *book, uint32_t name, bool announced)
 	if (!entry)
 		return;
 	if (announced && !--entry->announced) {
-		free(entry->vm);
-		entry->vm = NULL;
+		label_drop(book, entry->label);
+		entry->label = NULL;
 	}
 	if (!--entry->held)
 		entry_drop(book, at);
@@ -200,7 +243,7 @@ const char *gid_book_vm(const struct gid_book *book, uint32_t name)
 {
 	const struct entry *entry = *find(book, name);
 
-	return entry && entry->vm && *entry->vm ? entry->vm : NULL;
+	return entry && entry->label && *entry->label->vm ? entry->label->vm : NULL;
 }
 
 bool gid_book_find(const struct gid_book *book, uint32_t name, uint8_t gid[GID_BYTES])
@@ -216,6 +259,7 @@ void gid_book_each(const struct gid_book *book, const char *vm, gid_book_told *e
 {
 	for (size_t i = 0; i < book->buckets_count; i++)
 		for (const struct entry *entry = book->buckets[i]; entry; entry = entry->next)
-			if (entry->vm && *entry->vm && (!vm || !strcmp(entry->vm, vm)))
-				each(context, entry->vm, entry->gid);
+			if (entry->label && *entry->label->vm &&
+			        (!vm || !strcmp(entry->label->vm, vm)))
+				each(context, entry->label->vm, entry->gid);
 }

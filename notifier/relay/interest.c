@@ -27,7 +27,7 @@ struct interest {
 	/* How many, by a member's slot and by VM: addresses, announcements. */
 	struct count_table of_member[2], of_vm[2];
 	struct count_table holdings_of_vm; /* each as often as it is held */
-	struct gid_book *names;            /* of the addresses that are held */
+	struct gid_book *names;            /* of the addresses that are held; NULL: it is bare */
 };
 
 static const struct address no_address;
@@ -103,7 +103,7 @@ size_t address_hash(const struct address *address)
 	return name_hash((const char *)&key, sizeof(key));
 }
 
-struct interest *interest_create(void)
+struct interest *interest_create_bare(void)
 {
 	struct interest *interest = calloc(1, sizeof(*interest));
 
@@ -111,12 +111,22 @@ struct interest *interest_create(void)
 		return NULL;
 	interest->buckets_count = BUCKETS_FIRST;
 	interest->buckets = calloc(BUCKETS_FIRST, sizeof(*interest->buckets));
-	interest->names = gid_book_create();
-	if (interest->buckets && interest->names)
+	if (interest->buckets)
 		return interest;
-	gid_book_destroy(interest->names);
-	free(interest->buckets);
 	free(interest);
+	return NULL;
+}
+
+struct interest *interest_create(void)
+{
+	struct interest *interest = interest_create_bare();
+
+	if (!interest)
+		return NULL;
+	interest->names = gid_book_create();
+	if (interest->names)
+		return interest;
+	interest_destroy(interest);
 	return NULL;
 }
 
@@ -238,9 +248,14 @@ static const char *announcer(const struct address *address)
 	return address->vm ? address->vm : "";
 }
 
+static bool is_named(const struct interest *interest, const struct address *address)
+{
+	return interest->names && is_gid_name(address->lid);
+}
+
 int interest_check(const struct interest *interest, const struct address *address)
 {
-	if (!is_gid_name(address->lid))
+	if (!is_named(interest, address))
 		return 0;
 	return gid_book_check(interest->names, address->lid, address->gid, announcer(address));
 }
@@ -251,7 +266,7 @@ static int holding_create(struct interest *interest, uint32_t member, const stru
 	struct holding **at;
 	int err = holding ? member_insert(holding, member) : -ENOMEM;
 
-	if (!err && is_gid_name(address->lid))
+	if (!err && is_named(interest, address))
 		err = gid_book_hold(
 		        interest->names, address->lid, address->gid, announcer(address));
 	if (err) {
@@ -342,7 +357,7 @@ int interest_drop(struct interest *interest, uint32_t member, const struct addre
 	if (holding->count)
 		return 1;
 	*at = holding->next;
-	if (is_gid_name(holding->address.lid))
+	if (is_named(interest, &holding->address))
 		gid_book_let_go(interest->names, holding->address.lid,
 		        address_is_announcement(&holding->address));
 	holding_destroy(holding);
@@ -461,7 +476,7 @@ void interest_for_each(const struct interest *interest, uint32_t member,
 
 			if (member && !is_held_by(h, member))
 				continue;
-			if (is_gid_name(address.lid) && address_is_announcement(&address))
+			if (is_named(interest, &address) && address_is_announcement(&address))
 				address.vm = gid_book_vm(interest->names, address.lid);
 			each(context, &address);
 		}

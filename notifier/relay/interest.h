@@ -71,6 +71,8 @@ struct gid_book;
 struct interest;
 
 struct interest *interest_create(void);
+/* One that asks nobody whose a name is: for what is looked at in another. */
+struct interest *interest_create_bare(void);
 void interest_destroy(struct interest *interest);
 
 /* 0: it may be held; else as gid_book_check. */
@@ -110,7 +112,7 @@ size_t interest_vm_holdings(const struct interest *interest, uint32_t member);
  */
 void interest_for_each(const struct interest *interest, uint32_t member,
         void (*each)(void *context, const struct address *address), void *context);
-/* Of all that is held. */
+/* Of all that is held; NULL where it is bare. */
 const struct gid_book *interest_names(const struct interest *interest);
 
 #endif

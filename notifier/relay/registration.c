@@ -18,7 +18,7 @@ struct registration *registration_create(size_t interests_max, size_t requests_m
 	if (!r)
 		return NULL;
 	r->held = interest_create();
-	r->above = interest_create();
+	r->above = interest_create_bare();
 	r->interests_max = interests_max;
 	r->requests_max = requests_max;
 	r->parent_is_up = true;

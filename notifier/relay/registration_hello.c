@@ -115,7 +115,7 @@ void registration_let_all_go(struct registration *r, uint32_t member)
 /* The set of @list, as a member's. */
 static struct interest *set_of(const struct address_list *list)
 {
-	struct interest *set = interest_create();
+	struct interest *set = interest_create_bare();
 
 	for (size_t i = 0; set && i < list->count; i++) {
 		if (interest_add(set, ABOVE, &list->addresses[i]) != -ENOMEM)
@@ -178,7 +178,7 @@ void registration_member_gone(struct registration *r, uint32_t member)
 
 int registration_hello_up(struct registration *r, struct address **addresses, size_t *count)
 {
-	struct interest *above = interest_create();
+	struct interest *above = interest_create_bare();
 	struct address_list held;
 
 	if (!above || held_list(r, 0, &held)) {

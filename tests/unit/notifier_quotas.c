@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "notifier/relay/relay.h"
+#include "notifier/wire/gid_name.h"
 
 enum { LINKS_IN_ALL = 100000, LINKS_FIRST = 1000, SLACK_BYTES = 4096 };
 enum { VM_BYTES = 64 << 20, HOST_BYTES = 192 << 20, HOST_ANNOUNCEMENTS = 8 * 4 * 4 * 4096 };
@@ -269,8 +270,12 @@ static void announcement_say(struct scene *scene, struct relay *relay, uint32_t 
 	Tether__Interest interest = TETHER__INTEREST__INIT;
 	Tether__Address address = TETHER__ADDRESS__INIT;
 	Tether__Frame frame = TETHER__FRAME__INIT;
+	uint8_t gid[GID_BYTES] = {0xfe, 0x80};
 
-	address.lid = 1;
+	/* Each at a GID of its own, which costs most. */
+	memcpy(gid + sizeof(gid) - sizeof(qpn), &qpn, sizeof(qpn));
+	address.lid = gid_name(gid);
+	address.gid = (ProtobufCBinaryData){sizeof(gid), gid};
 	address.qpn = qpn;
 	address.context = 1;
 	interest.request = 1;
