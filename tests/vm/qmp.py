@@ -61,6 +61,10 @@ class Qmp:
             else:
                 return message["return"]
 
+    def forget_events(self):
+        self.has_event("")
+        self.events.clear()
+
     def has_event(self, name, **data):
         """Whether it has come by now; it stays."""
         while select.select([self.socket], [], [], 0)[0] or b"\n" in self.buffer:
