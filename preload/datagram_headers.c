@@ -141,7 +141,8 @@ static void call(struct queue_pair *qp, struct ibv_wc *wc, const struct grh_plac
 
 static bool is_introduced(const struct datagram_numbers *from)
 {
-	return from && named_sender_is_known(from->lid);
+	return from && (__atomic_load_n(&from->is_known, __ATOMIC_ACQUIRE) ||
+	                       named_sender_is_known(from->lid));
 }
 
 /* False: no memory, and it is called as it calls itself. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "preload/objects.h"
+#include "tests/unit/shim_fake_ethernet.h"
 #include "tests/unit/shim_harness.h"
 
 /* ---- the device ---- */
@@ -146,7 +147,7 @@ static const struct path {
 	const char *name;
 	bool (*one)(void);
 	enum ibv_qp_type type; /* 0: RC */
-	bool with_srq, with_ex, has_moved;
+	bool with_srq, with_ex, has_moved, ethernet;
 } paths[] = {
         {.name = "stubs", .one = send_to_stubs},
         {.name = "empty-poll", .one = poll_nothing},
@@ -159,6 +160,8 @@ static const struct path {
         {.name = "rc-receive-moved", .one = receive_one, .has_moved = true},
         {.name = "ud-send", .one = send_one, .type = IBV_QPT_UD},
         {.name = "ud-receive", .one = receive_one, .type = IBV_QPT_UD},
+        {.name = "ud-send-roce", .one = send_one, .type = IBV_QPT_UD, .ethernet = true},
+        {.name = "ud-receive-roce", .one = receive_one, .type = IBV_QPT_UD, .ethernet = true},
 };
 enum { PATHS = sizeof(paths) / sizeof(*paths) };
 
@@ -172,16 +175,33 @@ bool messages(bool (*one)(void), unsigned long count)
 	return !count;
 }
 
+static void nobody_has_moved(uint32_t name)
+{
+}
+
+/* What has come from the peer stands in the buffer. */
+static void begin_on_ethernet(void)
+{
+	const struct ibv_ah_attr here = end_address(&harness.peer, end, 0);
+
+	sge.length = FAKE_GRH_BYTES + 8;
+	fake_ethernet_header(fake_hca_of(real_of(harness.peer.qp)->context), &here, 8, end->memory);
+}
+
 static bool run(const struct path *path, unsigned long count)
 {
 	bool ok;
 
-	harness_begin(&harness,
-	        (struct harness){
-	                .type = path->type, .with_srq = path->with_srq, .with_ex = path->with_ex});
+	harness_stranger = path->ethernet ? nobody_has_moved : NULL;
+	harness_begin(&harness, (struct harness){.type = path->type,
+	                                .with_srq = path->with_srq,
+	                                .with_ex = path->with_ex,
+	                                .ethernet = path->ethernet});
 	if (path->has_moved)
 		harness_move(&harness);
 	sge = (struct ibv_sge){.addr = (uintptr_t)end->memory, .length = 8, .lkey = end->mr->lkey};
+	if (path->ethernet)
+		begin_on_ethernet();
 	stub_the_device_of(real_of(end->qp));
 	/* Gates have owners, and symbols are bound, from the first one on. */
 	ok = path->one() && messages(path->one, count);

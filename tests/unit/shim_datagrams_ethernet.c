@@ -422,6 +422,26 @@ static void who_is_made_after_a_move_is_asked_for(void **state)
 	both_hear_each_other(h);
 }
 
+/* Else no handle could be made to it. */
+static void the_gid_of_a_place_is_learned_with_its_name(void **state)
+{
+	struct harness *h = *state;
+	const union ibv_gid there = fake_ipv4_gid(200);
+	const uint32_t known = gid_name(h->vm.gid.raw), real = gid_name(there.raw);
+	struct remote whom = {.lid = known,
+	        .gid = h->vm.gid,
+	        .qpn = 5,
+	        .real_qpn = 6,
+	        .real_lid = real,
+	        .real_gid = there};
+
+	assert_null(datagram_numbers_named(real));
+	datagrams_learned(&whom, datagram_numbers_taken());
+	assert_memory_equal(&datagram_numbers_named(real)->gid, &there, sizeof(there));
+	assert_int_equal(
+	        datagram_entry_lid(datagram_destination(datagram_numbers_named(known), 5)), real);
+}
+
 /* Only its number is another, and its MAC: so handles are made anew. */
 static void an_address_may_come_along(void **state)
 {
@@ -579,6 +599,7 @@ int main(void)
 	        EACH(a_vm_that_talks_to_itself_goes_on),
 	        cmocka_unit_test_setup_teardown(of_two_addresses_each_stays_what_it_was,
 	                setup_with_two_addresses, teardown),
+	        LINK_LOCAL(the_gid_of_a_place_is_learned_with_its_name),
 	        LINK_LOCAL(what_is_remembered_is_of_this_device),
 	        cmocka_unit_test_setup_teardown(an_address_may_come_along, setup_staying, teardown),
 	        LINK_LOCAL(whoever_is_gone_keeps_nobody),
