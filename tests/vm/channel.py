@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""Commands in a guest, by vm-runner there: what they say, and how they end. The socket is QEMU's end of a virtio-serial port; when the
-guest moves the channel goes on at another socket."""
+"""Commands in a guest, by vm-runner there: what they say, and how they end. The socket is QEMU's end of a virtio-serial port; when
+the guest moves the channel goes on at another socket."""
 import socket
 import threading
 

@@ -19,14 +19,16 @@ LOADED = ("virtio_pci", "virtio_console", "virtio_net", "crc32_generic", "rdma_r
 LOADABLE = ("vsock_loopback", "veth", "dummy")
 PROGRAMS = [
     "/bin/bash", "/sbin/ip", "/usr/bin/rdma", "/usr/bin/kmod",
-    *(f"/usr/bin/ibv_{name}" for name in ("devinfo", "devices", "rc_pingpong", "uc_pingpong", "ud_pingpong", "srq_pingpong")),
+    *(f"/usr/bin/ibv_{name}" for name in ("devinfo", "devices", "asyncwatch", "rc_pingpong", "uc_pingpong", "ud_pingpong",
+                                     "srq_pingpong")),
     *(f"/usr/bin/ib_{verb}_{what}" for verb in ("send", "write", "read", "atomic") for what in ("lat", "bw")),
     *(f"/usr/bin/{name}" for name in ("rping", "udaddy", "cmtime", "ucmatose", "rdma_server", "rdma_client", "udpong", "rstream",
                                       "riostream", "mckey")),
     "/usr/bin/ucx_info", "/usr/bin/orted", "/usr/bin/orterun",
 ]
 # What programs open by name at run time.
-PLUGINS = [f"{LIBDIR}/libibverbs/librxe-rdmav*.so", f"{LIBDIR}/rsocket/librspreload.so*", f"{LIBDIR}/libgcc_s.so.1", f"{LIBDIR}/ucx/libuc*.so*",
+PLUGINS = [f"{LIBDIR}/libibverbs/librxe-rdmav*.so", f"{LIBDIR}/rsocket/librspreload.so*", f"{LIBDIR}/libgcc_s.so.1",
+           f"{LIBDIR}/ucx/libuc*.so*",
            f"{LIBDIR}/openmpi/lib/openmpi3/*.so", f"{LIBDIR}/pmix2/lib/pmix/*.so"]
 # They ask for libraries of hardware that no guest has.
 NO_PLUGINS = re.compile(r"_(ofi|psm2?|portals4|ucc|hcoll|cuda|rocm|treematch|usnic)[._]|mca_(fs|fbtl|fcoll|io|sharedfp|topo)_"

@@ -15,7 +15,7 @@ MODULE_FOLDERS = ("crypto", "lib", "net", "arch", "drivers/infiniband", "drivers
 
 
 def run(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True)
+    done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
     if done.returncode:
         raise RuntimeError(f"{' '.join(argv)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -30,7 +30,7 @@ def image_package():
 
 
 def uncompressed(bzimage):
-    """The ELF file inside: QEMU starts that much faster, and nothing has to be unpacked by the guest (x86 boot protocol, payload)."""
+    """The ELF file inside (x86 boot protocol, payload): the guest has nothing to unpack, and starts that much faster."""
     setup_sectors = bzimage[0x1f1] or 4
     offset, length = struct.unpack_from("<II", bzimage, 0x248)
     begin = (setup_sectors + 1) * 512 + offset

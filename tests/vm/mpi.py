@@ -5,7 +5,8 @@ from lab.workload import last_json
 MEMORY_MIB = 512
 # rc_verbs alone is "unreachable" to UCX; the GID is the link-local one, which is said to whoever connects.
 UCX = "-x UCX_TLS=rc_verbs,ud_verbs:aux,self -x UCX_IB_GID_INDEX=0"
-MPIRUN = f"mpirun --allow-run-as-root --mca plm_rsh_agent /usr/sbin/lab-rsh --mca pml ucx --mca btl ^openib,ofi --mca osc ucx {UCX}"
+MPIRUN = ("mpirun --allow-run-as-root --mca plm_rsh_agent /usr/sbin/lab-rsh --mca pml ucx --mca btl ^openib,ofi --mca osc ucx "
+          + UCX)
 
 
 def start_shells(guests):
@@ -22,5 +23,5 @@ def mpi_verify(addresses, launcher, arguments):
 
 def wrong(said):
     """Checks of mpi-verify that have found something, or did not run, by what it has said."""
-    checks = last_json(said)["checks"]
-    return [f"{name}: {row}" for name, row in checks.items() if not row["runs"] or any(row[what] for what in row if what != "runs")]
+    return [f"{name}: {row}" for name, row in last_json(said)["checks"].items()
+            if not row["runs"] or any(row[what] for what in row if what != "runs")]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""Unmodified programs over the kernel's verbs, under libtether with an agent in each guest, and nothing moves: they do what they do
-without it."""
+"""Unmodified programs over the kernel's verbs, under libtether with an agent in each guest, and nothing moves: they do what they
+do without it."""
 import difflib
 import os
 import sys
@@ -12,12 +12,13 @@ from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import last_json  # noqa: E402
 from vm import programs  # noqa: E402
 from vm.programs import LAUNCHER, RSOCKETS, Pair  # noqa: E402
-from vm.system import VmSystem  # noqa: E402
+from vm.system import RC_ARGUMENTS, VmSystem  # noqa: E402
 
 COUNT = "2000" if FULL else "100"
 SECONDS = 30 if FULL else 2
 MODES = ([], ["--use_old_post_send"])
-PERFTEST = [("ib_send_lat",), ("ib_write_bw",), ("ib_read_bw",), ("ib_atomic_bw",), ("ib_send_bw", "-c", "UD"), ("ib_send_lat", "-c", "UD")]
+PERFTEST = [("ib_send_lat",), ("ib_write_bw",), ("ib_read_bw",), ("ib_atomic_bw",), ("ib_send_bw", "-c", "UD"),
+            ("ib_send_lat", "-c", "UD")]
 MORE_PERFTEST = [("ib_write_lat",), ("ib_send_bw", "-e"), ("ib_send_bw", "-b"), ("ib_read_lat",), ("ib_atomic_lat",),
                  ("ib_send_bw", "-q", "4", "--use-srq"), ("ib_write_bw", "-a")]
 PINGPONGS = [("ibv_rc_pingpong",), ("ibv_rc_pingpong", "-e"), ("ibv_ud_pingpong",), ("ibv_srq_pingpong",), ("ibv_uc_pingpong",)]
@@ -35,7 +36,8 @@ SHOW = "ibv_devinfo -v\ncat /sys/class/net/$(cat /sys/class/infiniband/*/parent)
 class Programs(Pair):
     def is_under_libtether(self, launcher):
         """What the tests below mean by that: the library is there, and its agent has taken it in."""
-        self.client.run(f"rm -f /tmp/shim.log; TETHER_LOG_LEVEL=debug {launcher} ibv_devinfo; grep -q 'link: welcomed' /tmp/shim.log")
+        self.client.run(f"rm -f /tmp/shim.log; TETHER_LOG_LEVEL=debug {launcher} ibv_devinfo")
+        self.client.run("grep -q 'link: welcomed' /tmp/shim.log")
 
     def shows_the_device(self, launcher):
         """GIDs, MAC, GUIDs and limits: all that there is to see, but for what libtether does not offer (preload/DESIGN.md)."""
@@ -45,11 +47,13 @@ class Programs(Pair):
         assert shown == plain, "\n".join(difflib.unified_diff(plain.splitlines(), shown.splitlines(), lineterm=""))
 
     def ud_verify(self, launcher, gid_index):
-        served, said = self.verify(launcher, "ud-verify", programs.UD_VERIFY_PORT, f"-x {gid_index}", f"-x {gid_index} -D {SECONDS}")
+        gid = f"-x {gid_index}"
+        served, said = self.verify(launcher, "ud-verify", programs.UD_VERIFY_PORT, gid, f"{gid} -D {SECONDS}")
         assert last_json(said)["received"] and not last_json(said)["lost"] and not last_json(served)["lost"], said + served
 
     def rc_verify(self, launcher, *arguments):
-        self.verify(launcher, "rc-verify", programs.RC_VERIFY_PORT, "-x 1 -Q", f"-x 1 -Q -n {COUNT} {' '.join(arguments)}")
+        ours = f"-x 1 -Q {' '.join(RC_ARGUMENTS)}"
+        self.verify(launcher, "rc-verify", programs.RC_VERIFY_PORT, "-x 1 -Q", f"{ours} -n {COUNT} {' '.join(arguments)}")
 
     def rsockets(self, launcher):
         """A plain TCP program, whose sockets become connections of rdma_cm: not one of them is the kernel's."""
@@ -75,7 +79,7 @@ def rows(pair, launcher):
         yield server.split()[0], pair.by_rdma_cm, (f"{launcher} {server.format(where)}", f"{launcher} {client.format(where)}")
     yield "a TCP program over rsockets", pair.rsockets, (launcher,)
     yield "rc-verify", pair.rc_verify, (launcher,)
-    yield "rc-verify with shared receive queues, by extended queues", pair.rc_verify, (launcher, "--receives shared --cq each --extended-cq")
+    yield "rc-verify, other queues", pair.rc_verify, (launcher, "--receives shared --cq each --extended-cq")
     for gid_index in (0, 1):
         yield f"ud-verify from GID {gid_index}", pair.ud_verify, (launcher, gid_index)
 
