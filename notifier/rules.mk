@@ -10,7 +10,7 @@ $(B)/gen/tether_6.pb-c.c: tests/unit/tether_6.proto | $(B)/deps.stamp
 	$(Q)protoc-c --proto_path=tests/unit --c_out=$(B)/gen tether_6.proto
 
 WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c notifier/wire/message_equal.c notifier/wire/pieces.c \
-	notifier/wire/versions.c notifier/wire/fit.c
+	notifier/wire/versions.c notifier/wire/fit.c notifier/wire/gid_name.c notifier/wire/rows.c
 BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c
 # Apart: libtether.so reads no files and shall not need the library.
 SETTINGS_SOURCES := notifier/base/settings.c notifier/base/folder.c notifier/metrics/metrics_address.c

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/wire/gid_name.h"
+
 /* The GID is copied: the list outlives the lock. */
 static void list_append(struct interest_list *list)
 {
@@ -43,6 +45,9 @@ void interests_list(struct interest_list *list)
 	own = announcements_addresses(&list->addresses[list->count]);
 	while (own--)
 		list_append(list);
+	/* It is not known yet what the agent speaks. */
+	for (size_t i = 0; i < list->count; i++)
+		address_unname(&list->addresses[i]);
 }
 
 void interest_list_free(struct interest_list *list)

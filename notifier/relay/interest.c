@@ -49,7 +49,9 @@ int address_decode(const Tether__Address *wire, struct address *address)
 	decoded.context = wire->context;
 	if (wire->gid.len)
 		memcpy(decoded.gid, wire->gid.data, GID_BYTES);
-	if (!decoded.lid && !gid_is_set(&decoded))
+	if (!decoded.lid)
+		decoded.lid = gid_name(decoded.gid);
+	if (!decoded.lid)
 		return -EINVAL;
 	*address = decoded;
 	return 0;

@@ -36,7 +36,8 @@ static inline bool address_is_announcement(const struct address *address)
 	return address->qpn || address->context;
 }
 
-/* -EINVAL: neither LID nor GID, a GID of the wrong size, or a LID above 16 bits that is not its
+/* One without a LID is at its GID's name, as an older end says it, and a HELLO.
+ * -EINVAL: neither LID nor GID, a GID of the wrong size, or a LID above 16 bits that is not its
  * name. */
 int address_decode(const Tether__Address *wire, struct address *address);
 /* @wire points into @address afterwards. */

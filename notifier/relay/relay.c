@@ -30,11 +30,36 @@ static void interest_up(void *owner, const Tether__Interest *interest)
 	relay->outputs->parent_send(relay->owner, &frame);
 }
 
+static bool has_names(const Tether__QpRows *rows)
+{
+	for (size_t i = 0; rows && i < rows->n_real_lid && i < rows->n_local_lid; i++)
+		if (is_gid_name(rows->real_lid[i]) || is_gid_name(rows->local_lid[i]))
+			return true;
+	return false;
+}
+
+/* It would connect to where the VM was. */
+static void refuse_older(Tether__InterestAnswer *answer, Tether__Refusal **refusals)
+{
+	uint32_t request = answer->request;
+
+	refusals[0]->reason = (char *)"older-protocol";
+	refusals[0]->text =
+	        (char *)"the VM there has no LID and has moved: only who speaks version 7 of the "
+	                "protocol can be told where it is";
+	tether__interest_answer__init(answer);
+	answer->request = request;
+	answer->outcome = TETHER__OUTCOME__OUTCOME_REFUSED;
+	answer->refusals = refusals;
+	answer->n_refusals = 1;
+}
+
 static void interest_down(void *owner, uint32_t member, const Tether__InterestAnswer *answer)
 {
 	struct relay *relay = owner;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__InterestAnswer said = *answer;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT, *refusals[] = {&refusal};
 	const struct child *child = children_by_member(&relay->children, member);
 
 	if (answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED) {
@@ -45,6 +70,8 @@ static void interest_down(void *owner, uint32_t member, const Tether__InterestAn
 		return;
 	if (child_is_process(child))
 		said.n_pkeys = 0; /* it checks nothing */
+	if (child->version < NAMES_SINCE && has_names(answer->qps))
+		refuse_older(&said, refusals);
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
 	frame.interest_answer = &said;
 	relay_child_say(relay, child, &frame);
@@ -333,6 +360,7 @@ int relay_hello_fill(struct relay *relay, Tether__Hello *hello)
 	addresses = (struct address *)(wire + count);
 	for (size_t i = 0; i < count; i++) {
 		address_encode(&addresses[i], &wire[i]);
+		address_unname(&wire[i]); /* it is not known yet what the parent speaks */
 		if (addresses[i].vm)
 			wire[i].vm = (char *)addresses[i].vm;
 		hello->addresses[i] = &wire[i];

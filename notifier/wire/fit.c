@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "notifier/wire/gid_name.h"
 #include "notifier/wire/message.h"
 
 static const struct {
@@ -69,8 +70,11 @@ static size_t field_size(const ProtobufCFieldDescriptor *field)
 static bool newer_look(uint32_t version, ProtobufCMessage *message, bool drop)
 {
 	const ProtobufCMessageDescriptor *kind = message->descriptor;
-	bool found = false;
+	bool found = kind == &tether__address__descriptor && version < NAMES_SINCE &&
+	             is_gid_name(((Tether__Address *)message)->lid);
 
+	if (found && drop)
+		address_unname((Tether__Address *)message);
 	for (unsigned i = 0; i < kind->n_fields && (drop || !found); i++) {
 		const ProtobufCFieldDescriptor *field = &kind->fields[i];
 		char *at = (char *)message + field->offset;

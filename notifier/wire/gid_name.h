@@ -14,7 +14,11 @@
 
 #include "notifier/wire/rows.h"
 
-enum { GID_BYTES = 16, LID_HIGHEST = 0xffff };
+enum {
+	GID_BYTES = 16,
+	LID_HIGHEST = 0xffff,
+	NAMES_SINCE = 7, /* version of the protocol */
+};
 
 /* 0 for the GID of zeros, which is nobody's, and for no other. */
 uint32_t gid_name(const uint8_t gid[GID_BYTES]);
@@ -26,6 +30,14 @@ static inline bool is_gid_name(uint32_t lid)
 
 /* @lid with @gid is what an address may say: a LID, whatever the GID, or the name of that GID. */
 bool gid_name_fits(uint32_t lid, const uint8_t *gid, size_t gid_bytes);
+
+/* Without its name an address says the same to whoever knows names, and what it ever did to others.
+ */
+static inline void address_unname(Tether__Address *address)
+{
+	if (is_gid_name(address->lid))
+		address->lid = 0;
+}
 
 /* An address that is a VM's for good, and nobody's GID: what its events are about where it has no
  * LID. @gid is set; its name is returned. */

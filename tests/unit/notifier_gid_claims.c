@@ -210,6 +210,62 @@ static void what_a_process_says_at_hello_is_its_vms(void **state)
 	announced_by(t, "vm2", NULL);
 }
 
+/* ---- who knows no names ---- */
+
+/* What it says by GIDs is held by their names. */
+static void who_knows_no_names_is_heard_by_gids(void **state)
+{
+	struct test *t = *state;
+	struct address wanted = at_gid(2, 0), by_gid = wanted;
+	uint32_t peer;
+
+	by_gid.lid = 0;
+	t->version = NAMES_SINCE - 1;
+	peer = child(t, "vm2", "vm2/1.1", 0);
+	announce(t, peer, 1, &by_gid, false);
+	assert_non_null(strstr(t->said, "registered 1 DONE"));
+	forget(t);
+	EVENT(t, .second_lid = wanted.lid, .to_peers = true);
+	EXPECT(t, "vm2/1.1 < STOP.1 peers\n");
+}
+
+static void told_where(struct test *t, uint32_t version, const char *expected)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+	struct address wanted = at_gid(2, 0);
+	struct qp_row row = {.local_lid = wanted.lid, .real_lid = at_gid(3, 0).lid};
+	char name[16];
+	uint32_t peer;
+
+	t->version = version;
+	t->acknowledge = false;
+	snprintf(name, sizeof(name), "vm2/%u.1", version);
+	peer = child(t, "vm2", name, 0);
+	announce(t, peer, 1, &wanted, false);
+	forget(t);
+	assert_int_equal(qp_rows_append(&qps, &row), 0);
+	answer.request = t->last_request;
+	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
+	answer.qps = &qps;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = &answer;
+	assert_int_equal(relay_parent_frame(t->relay, &frame, t->now_ms), 0);
+	EXPECT(t, expected);
+	rows_clear(&qps.base);
+}
+
+static void and_is_not_sent_where_the_vm_was(void **state)
+{
+	told_where(*state, NAMES_SINCE - 1, "vm2/6.1 < registered 1 REFUSED (older-protocol)\n");
+}
+
+static void who_knows_names_is_told(void **state)
+{
+	told_where(*state, NAMES_SINCE, "vm2/7.1 < registered 1 DONE\n");
+}
+
 /* ---- events and answers ---- */
 
 static void who_wants_a_known_name_is_concerned_and_held(void **state)
@@ -302,6 +358,9 @@ int main(void)
 	        HOST_TEST(a_root_that_was_started_again_is_told_whose_they_are),
 	        HOST_TEST(one_that_comes_in_an_agents_hello_goes_up_as_its_vms),
 	        HOST_TEST(what_a_process_says_at_hello_is_its_vms),
+	        HOST_TEST(who_knows_no_names_is_heard_by_gids),
+	        HOST_TEST(and_is_not_sent_where_the_vm_was),
+	        HOST_TEST(who_knows_names_is_told),
 	        HOST_TEST(who_wants_a_known_name_is_concerned_and_held),
 	        HOST_TEST(gids_of_several_are_passed_up_once_each),
 	        HOST_TEST(rows_at_a_name_that_another_vm_announces_are_not_believed),

@@ -16,6 +16,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/fit.h"
+#include "notifier/wire/gid_name.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/versions.h"
 
@@ -271,6 +272,32 @@ static void the_oldest_is_sent_what_its_contract_has(void **state)
 	pieces_free(&pieces);
 }
 
+/* It knows GIDs, and no names of them. */
+static void a_name_is_said_to_the_oldest_as_its_gid(void **state)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Interest interest = TETHER__INTEREST__INIT;
+	Tether__Address address = TETHER__ADDRESS__INIT;
+	uint8_t gid[GID_BYTES] = {0xfe, 0x80, [15] = 1};
+	uint32_t name = gid_name(gid);
+	struct pieces pieces = {0};
+	const Tether__Frame *fit;
+
+	address.lid = name;
+	address.gid = (ProtobufCBinaryData){sizeof(gid), gid};
+	interest.address = &address;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST;
+	frame.interest = &interest;
+	fit = frame_fit(OLDEST, &frame, &pieces);
+	assert_int_equal(fit->interest->address->lid, 0);
+	assert_memory_equal(fit->interest->address->gid.data, gid, sizeof(gid));
+	assert_int_equal(address.lid, name);
+	assert_ptr_equal(frame_fit(NEWEST, &frame, &pieces), &frame);
+	address.lid = 7;
+	assert_int_equal(frame_fit(OLDEST, &frame, &pieces)->interest->address->lid, 7);
+	pieces_free(&pieces);
+}
+
 /* ---- what is spoken ---- */
 
 static void the_newest_that_both_know_is_spoken(void **state)
@@ -351,6 +378,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	        TEST(the_contract_of_the_oldest_still_stands),
 	        TEST(the_oldest_is_sent_what_its_contract_has),
+	        TEST(a_name_is_said_to_the_oldest_as_its_gid),
 	        TEST(the_newest_that_both_know_is_spoken),
 	        TEST(what_is_said_is_what_is_spoken),
 	        TEST(no_other_build_is_pretended),
