@@ -183,6 +183,12 @@ static struct ibv_ah *make_astray(
 	return make(pd, attr);
 }
 
+static bool is_no_route(int err)
+{
+	return err == -ENETUNREACH || err == -EHOSTUNREACH || err == -EADDRNOTAVAIL ||
+	       err == -ENODEV;
+}
+
 /* It was looked for in vain just now, which takes the kernel a second. */
 static bool was_looked_for(const struct context *context, const struct address_handle *ah)
 {
@@ -213,8 +219,9 @@ int address_route_rebuild(struct address_handle *ah)
 	}
 	ah->real = make_astray(ah, pd);
 	context->has_astray = ah->is_astray = ah->real;
+	/* Not even its own address has a route: those of a new device come a little later. */
 	if (!ah->real)
-		return err;
+		return is_gid_name(ah->to.lid) && is_no_route(err) ? -EAGAIN : err;
 	log_warn("rebuild", "datagrams to gid 0x%x go to nobody: error %d", ah->to.lid, -err);
 	return 0;
 }

@@ -11,7 +11,8 @@
 
 /* Of a new one, to where its address is now. ah->real is NULL: errno. */
 void address_route_begin(struct address_handle *ah, const struct protection_domain *pd);
-/* Make it again on the real domain that stands behind its own now; exclusive control section. */
+/* Make it again on the real domain that stands behind its own now; exclusive control section.
+ * -EAGAIN: the device's network is not there yet. */
 int address_route_rebuild(struct address_handle *ah);
 /* Those that lead to where somebody has been are made anew, or else lead nowhere. The service
  * thread; exclusive control section. */

@@ -127,7 +127,7 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 		if (err || (is_made))                                                              \
 			continue;                                                                  \
 		err = how(object);                                                                 \
-		if (err)                                                                           \
+		if (err && err != -EAGAIN)                                                         \
 			log_error("rebuild", #how ": error %d", -err);                             \
 	}
 

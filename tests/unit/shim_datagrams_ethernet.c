@@ -532,6 +532,28 @@ static void what_is_remembered_is_of_this_device(void **state)
 	says(h, &h->vm, &h->peer, 2);
 }
 
+static void routes_come_late(struct harness *h)
+{
+	if (h->now_ms % 20 == 0)
+		fake.has_no_routes = false;
+}
+
+/* Its addresses are there before anything is reached by them. */
+static void a_device_is_waited_for_until_its_network_is_there(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot++;
+	fake.has_no_routes = true;
+	h->meanwhile = routes_come_late;
+	harness_arrive(h);
+	h->meanwhile = NULL;
+	assert_false(address_handle_of(h->vm.ah)->is_astray);
+	both_hear_each_other(h);
+}
+
 /* A VM may be made to move though somebody whom it has known is gone. */
 static void whoever_is_gone_keeps_nobody(void **state)
 {
@@ -602,6 +624,7 @@ int main(void)
 	        LINK_LOCAL(the_gid_of_a_place_is_learned_with_its_name),
 	        LINK_LOCAL(what_is_remembered_is_of_this_device),
 	        cmocka_unit_test_setup_teardown(an_address_may_come_along, setup_staying, teardown),
+	        EACH(a_device_is_waited_for_until_its_network_is_there),
 	        LINK_LOCAL(whoever_is_gone_keeps_nobody),
 	        IPV4(whoever_is_gone_keeps_nobody),
 	};

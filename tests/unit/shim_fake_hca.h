@@ -32,6 +32,7 @@ struct fake {
 	bool peer_is_unreachable; /* its addresses cannot be looked up; on Ethernet */
 	bool ethernet;            /* all ports: shim_fake_ethernet.h */
 	bool address_stays;       /* the VM takes its IPv4 address along */
+	bool has_no_routes;       /* of its network yet; on Ethernet */
 	bool second_address;      /* it has another in its first slot */
 	bool guids_differ;        /* each slot has another: it does not move with the VM */
 	bool lacks_ipv4;          /* the VM's port has none yet */

@@ -362,6 +362,10 @@ struct ibv_ah *fake_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 	struct fake_ah *ah;
 
 	fake.handles_asked_for++;
+	if (fake.has_no_routes) {
+		errno = ENETUNREACH;
+		return NULL;
+	}
 	/* The kernel asks for the address, unless that says it itself. */
 	if (fake.ethernet && attr->grh.dgid.raw[0] != 0xfe && attr->grh.dgid.raw[0] != 0xff &&
 	        !fake_ethernet_at(&attr->grh.dgid)) {
