@@ -122,7 +122,8 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c | $(B)/deps.stamp
 deps: $(B)/deps.stamp
 # Only what the checks below need beyond building and testing.
 $(B)/deps-extra.stamp: .ci/packages-extra
-$(B)/deps-vm.stamp: .ci/packages-vm
+# One apt-get at a time.
+$(B)/deps-vm.stamp: .ci/packages-vm | $(B)/deps.stamp
 $(B)/deps.stamp: .ci/packages
 $(B)/deps.stamp $(B)/deps-extra.stamp $(B)/deps-vm.stamp: .ci/deps
 	@mkdir -p $(B)
@@ -231,7 +232,7 @@ help:
 	@echo 'make demo-mpi   MPI jobs whose VMs move at random; DEMO_MPI="--seed N"'
 	@echo 'make check      unit tests and whole systems, small counts; check-unit: unit tests alone'
 	@echo 'make check-full the same with large counts (TETHER_FULL=1)'
-	@echo 'make check-vm   programs in QEMU guests, over the kernel own verbs (rdma_rxe); check-vm-full: large counts'
+	@echo 'make check-vm   programs in QEMU guests, over the verbs of the kernel (rdma_rxe); check-vm-full: large counts'
 	@echo 'make check-spin the protocol as a model: all that spin can reach, and what fails without each of its parts'
 	@echo 'make check-model  random programs with migrations against a reference model; PROGRAMS=N SEED=S'
 	@echo 'make check-asan, check-tsan   unit tests, daemons, plugin and rc-verify, built with a sanitizer'
