@@ -7,10 +7,10 @@
  * are asked anew), relay_behind.c (hosts behind agents between), relay_returning.c (agents between
  * that come back), relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken
  * in a VM), relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c
- * (where VMs are), relay_partings.c (connections of rdma_cm that are let go of), relay_partitions.c (who may talk to whom), relay_reports.c (how the agents are),
- * relay_versions.c (what is spoken with whom), relay_holders.c (who holds a device), relay_missed.c
- * (ends that somebody has missed) and relay_guests.c (agents in VMs that are about to come), and by
- * nobody else.
+ * (where VMs are), relay_partings.c (connections of rdma_cm that are let go of), relay_partitions.c
+ * (who may talk to whom), relay_reports.c (how the agents are), relay_versions.c (what is spoken
+ * with whom), relay_holders.c (who holds a device), relay_missed.c (ends that somebody has missed)
+ * and relay_guests.c (agents in VMs that are about to come), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H

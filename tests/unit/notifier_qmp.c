@@ -127,13 +127,14 @@ static void settings_say_what_is_wrong(void **state)
 
 static void lines_come_whole_and_are_bounded(void **state)
 {
+	static const char said[] = {'a', 'b', '\r', '\n', '\n', 'c'};
 	struct qmp_lines lines = {0};
 	size_t space, count;
 	int err = 0;
 	char *to = qmp_lines_space(&lines, &space, &err);
 
-	memcpy(to, "ab\r\n\nc", 6);
-	qmp_lines_read(&lines, 6);
+	memcpy(to, said, sizeof(said));
+	qmp_lines_read(&lines, sizeof(said));
 	assert_memory_equal(qmp_lines_next(&lines, &count), "ab", 2);
 	assert_int_equal(count, 2);
 	assert_non_null(qmp_lines_next(&lines, &count));
