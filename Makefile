@@ -248,6 +248,7 @@ help:
 	@echo 'make bench-evacuate  a hypervisor with 16 VMs evacuated by one plan in each order, and by 16; SIZES="324 6,4,4"; BENCH="--seed N"'
 	@echo 'make bench-signalling  one event to 1,000 tether-agents with 16 VMs each, told once a server, and to each VM; BENCH="--servers N --vms N"'
 	@echo 'make bench-hostile  what messages of hostile guests and hosts cost, and how long honest VMs wait meanwhile; BENCH="--messages N --rounds N"'
+	@echo 'make bench-vm   real migrations of a QEMU guest: QEMU'"'"'s part, tether'"'"'s, and what a plain program needs to begin anew; BENCH="--moves N --qps N"'
 	@echo 'make bench-smp  LFT Sets by raw SMPs against equations 4 and 5 of the vSwitch paper; SIZES=324,648; BENCH="--help"'
 	@echo 'make surface-table  write the table of what is wrapped into preload/DESIGN.md'
 	@echo 'make install    PREFIX=/usr DESTDIR='

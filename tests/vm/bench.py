@@ -30,7 +30,7 @@ def unplugged_at(machine, device):
 def clock_ahead_s(guest):
     """How much later it is in @guest; some milliseconds are the question's own."""
     began = time.time()
-    there = float(guest.run("date +%s.%N"))
+    there = float(guest.run("echo $EPOCHREALTIME"))
     return there - (began + time.time()) / 2
 
 
@@ -44,7 +44,7 @@ def waited_for_device_ms(guest, mac):
     """In ATTACH, until the guest had its device: nobody could rebuild anything before."""
     log = guest.run("cat /run/agent.log")
     asked_at, answered_at = said_at(log, r"ATTACH\.\d+$"), said_at(log, r"ATTACH\.\d+ DONE")
-    up_at = float(guest.run(f"stat -c %.Y /run/lab/up/{mac}"))
+    up_at = float(guest.run(f"cat /run/lab/since/{mac}"))
     return 1e3 * max(0, min(up_at, answered_at) - asked_at)
 
 
@@ -58,18 +58,20 @@ def measure_move(lab, vm, peer, to, qps):
     """One row."""
     load = RcVerify(lab, peer, vm, ["-q", str(qps)])
     guest = lab.guests[vm]
-    source, vf = guest.machine, lab.slot_of(vm)
-    migrated = lab.migrate(vm, to)
-    said = source.qmp.execute("query-migrate")
-    detached_at = unplugged_at(source, f"tether-{vf}")
-    source.quit()
+    vf = lab.slot_of(vm)
+    seen = {}
+
+    def look(source):
+        seen.update(source.qmp.execute("query-migrate"), detached_at=unplugged_at(source, f"tether-{vf}"))
+
+    migrated = lab.migrate(vm, to, look=look)
     ahead_s = clock_ahead_s(lab.guests[peer])
     waited_ms = waited_for_device_ms(guest, lab.mac(to, lab.slot_of(vm)))
     pauses = load.end_exactly()[0]["pauses"]
     steps = dict(migrated.steps())
     detaching_at = migrated.began + next(step["started_us"] for step in migrated.answer["steps"] if step["state"] == "detaching") / 1e6
-    row = {"qemu_total_ms": said["total-time"], "qemu_downtime_ms": said["downtime"],
-           "unplug_ms": 1e3 * (detached_at - detaching_at), "plug_ms": steps["attaching"] + waited_ms,
+    row = {"qemu_total_ms": seen["total-time"], "qemu_downtime_ms": seen["downtime"],
+           "unplug_ms": 1e3 * (seen["detached_at"] - detaching_at), "plug_ms": steps["attaching"] + waited_ms,
            "blackout_ms": blackout_ms(pauses, migrated, ahead_s)}
     row["tether_ms"] = row["blackout_ms"] - row["qemu_total_ms"] - row["unplug_ms"] - row["plug_ms"]
     return row, steps

@@ -177,12 +177,17 @@ class VmSystem(VmLab):
         """A QEMU that waits for @vm's memory there."""
         return self.machine_of(vm, host, incoming=f"unix:{self.path(f'{vm}-{host}.incoming')}")
 
-    def migrate(self, vm, host, *arguments, at=None):
-        """By `tether migrate`, to the QEMU @at or one that is started for it. Migrated, as lab/migration.py has it."""
+    def migrate(self, vm, host, *arguments, at=None, look=None):
+        """By `tether migrate`, to the QEMU @at or one that is started for it. Migrated, as lab/migration.py has it. @look: called with
+        the source's QEMU, which the agents leave where the settings say "after_move = keep", before it is ended."""
         guest, source = self.guests[vm], self.places[vm]
+        left = guest.machine
         at = at or self.await_at(vm, host)
         expected = guest.expect_at(at)
         answer = self.tether("migrate", vm, host, *arguments)
+        if look:
+            look(left)
+            left.quit()
         guest.is_at(expected)
         self.places[vm], self.slots[vm] = host, answer["to_slot"]
         steps = answer["steps"]
