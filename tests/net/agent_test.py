@@ -416,7 +416,7 @@ def settings_are_checked():
                 (replaced("root", "tcp:1.2.3.4:5"), f'bad.conf:{line["root"]}: bad value for "root": it has to be where '
                  'tether-smd listens: unix:/PATH or tls:ADDRESS:PORT; of a guest virtio:/PATH, vsock:CID:PORT or unix:/PATH'),
                 (replaced("driver", "/bin/true"), f'bad.conf:{line["driver"]}: bad value for "driver": it has to be exec:/PATH, of an '
-                 'executable'),
+                 'executable, or qmp:/PATH, of a tether-qmp.conf(5)'),
                 (replaced("log_level", "loud"), f'bad.conf:{line["log_level"]}: bad value for "log_level": it has to be none, error, '
                  'warn, info or debug'),
                 (good + "socket_mode = 999\n", f'bad.conf:{end}: bad value for "socket_mode": it has to be a file mode in octal, at '

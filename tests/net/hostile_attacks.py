@@ -185,6 +185,8 @@ COMMON = [
 GUEST = COMMON + [
     Attack("an announcement at another VM's LID", "foreign_lids", over_one_link(lambda number: frame("interest", {
         "request": number + 1, "address": {"lid": LID_OF_VM2, "qpn": number + 1, "context": 1}}), who="stranger")),
+    Attack("the end of another VM's connection", "foreign_partings", over_one_link(lambda number: frame("parting", {
+        "local_lid": LID_OF_VM2, "local_qpn": number + 1, "remote_lid": 1, "remote_qpn": 1}), who="stranger"), body="parting"),
     Attack("the numbers of a VM in another partition", "foreign_partitions", over_one_link(lambda number: frame("interest", {
         "request": number + 1, "address": {"lid": LID_OF_VM2}, "remote_qpn": number + 1}), who="stranger")),
     Attack("HELLO of another VM", "refused_hellos", hello("foreign-name", "vm1.guest", role="ROLE_GUEST", name="vm2"), most=1),
@@ -201,6 +203,8 @@ GUEST = COMMON + [
 ]
 
 HOST = COMMON + [
+    Attack("the end of another host's VM's connection", "foreign_partings", over_one_link(lambda number: frame("parting", {
+        "local_lid": LID_OF_VM2, "local_qpn": number + 1, "remote_lid": 1, "remote_qpn": 1, "vm": HONEST_VM})), body="parting"),
     Attack("HELLO with another host's VM", "foreign_vms", foreign_vm_in_hello),
     Attack("a result with another host's VM that nobody asked for", "foreign_vms", over_one_link(lambda number: unasked(
         number, {"result": {"host": "evil", "vms": [{"name": HONEST_VM}], "slots": [{"name": "vf0"}]}}))),
