@@ -341,6 +341,7 @@ struct queue_pair_migration {
 	bool settled; /* fates are decided */
 	bool renewed; /* another incarnation is there, in INIT */
 	bool connected;
+	bool unreached; /* not yet: its other end could not be found */
 	/* RECONNECT: memory windows (window_binding.h) */
 	uint32_t rebinding; /* binds with the device */
 	bool rebinding_failed;

@@ -144,7 +144,19 @@ static void take_path(
 
 /* ---- RTR ---- */
 
-static void pair_up(struct queue_pair *qp, const struct qp_row *row, const struct move *move,
+struct unreached {
+	bool any;
+	uint32_t lid;
+	bool late; /* it is told of */
+};
+
+/* An interface that has just come, here or there, is not reached at once. */
+static bool may_be_reached_later(int err)
+{
+	return err == -ENETUNREACH || err == -EHOSTUNREACH || err == -ETIMEDOUT || err == -EAGAIN;
+}
+
+static int pair_up(struct queue_pair *qp, const struct qp_row *row, const struct move *move,
         const Tether__Event *event)
 {
 	int err;
@@ -152,27 +164,40 @@ static void pair_up(struct queue_pair *qp, const struct qp_row *row, const struc
 	qp->remote.real_qpn = row->real_qpn;
 	if (move_has_peer(move, qp))
 		qp->remote.keys = remote_keys_of(row->local_lid, row->context);
-	err = take_address(qp, row, move, event);
+	if (take_address(qp, row, move, event))
+		return -EADDRNOTAVAIL;
 	take_path(qp, row, event->paths);
-	if (!err)
-		err = queue_pair_to_rtr(qp, row->sq_psn);
+	err = queue_pair_to_rtr(qp, row->sq_psn);
 	qp->migration.connected = !err;
-	if (err)
-		log_warn("reconnect", "qp 0x%x to 0x%x: error %d", queue_pair_number(qp),
-		        row->real_qpn, -err);
+	return err;
 }
 
-static void take_row(struct move *move, const struct qp_row *row, const Tether__Event *event)
+/* @unreached: whom the kernel has looked for in vain, which it does for a while each time. */
+static void take_row(struct move *move, const struct qp_row *row, const Tether__Event *event,
+        struct unreached *unreached)
 {
 	struct pair_names names = {
 	        row->local_lid, row->local_qpn, row->remote_lid, row->remote_qpn};
 	struct queue_pair *qp = move_find(move, &names);
 
+	int err;
+
 	if (!qp || qp->migration.connected || !qp->migration.renewed || qp->application_error)
 		return;
+	qp->migration.unreached = unreached->any && unreached->lid == row->real_lid;
+	if (qp->migration.unreached)
+		return;
 	queue_pair_close(qp);
-	pair_up(qp, row, move, event);
+	err = pair_up(qp, row, move, event);
 	queue_pair_open(qp);
+	qp->migration.unreached = may_be_reached_later(err);
+	if (qp->migration.unreached) {
+		unreached->any = true;
+		unreached->lid = row->real_lid;
+	}
+	if (err && (unreached->late || !qp->migration.unreached))
+		log_warn("reconnect", "qp 0x%x to 0x%x: error %d", queue_pair_number(qp),
+		        row->real_qpn, -err);
 }
 
 static void end(struct move *move, struct queue_pair *qp)
@@ -201,8 +226,9 @@ static void datagrams_to_rtr(struct queue_pair *qp)
 		log_warn("reconnect", "qp 0x%x: error %d", queue_pair_number(qp), -err);
 }
 
-int reconnect_to_rtr(struct move *move, const Tether__Event *event)
+int reconnect_to_rtr(struct move *move, const Tether__Event *event, bool late)
 {
+	struct unreached unreached = {.late = late};
 	struct context *context;
 	struct queue_pair *qp;
 	size_t count;
@@ -213,15 +239,15 @@ int reconnect_to_rtr(struct move *move, const Tether__Event *event)
 	for (size_t i = 0; i < count && !err; i++) {
 		struct qp_row row = qp_rows_get(event->qps, i);
 
-		take_row(move, &row, event);
+		take_row(move, &row, event, &unreached);
 	}
 	EACH_CONCERNED(move, context, qp)
 	{
 		datagrams_to_rtr(qp);
-		if (!err && !qp->migration.connected)
+		if (!err && !qp->migration.connected && (late || !qp->migration.unreached))
 			end(move, qp);
 	}
-	return err;
+	return !err && unreached.any && !late ? -EAGAIN : err;
 }
 
 /* ---- memory windows ---- */

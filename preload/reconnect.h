@@ -10,9 +10,10 @@
 
 /*
  * To RTR, with the numbers of @event. A queue pair whose other end is not there any more, or that
- * cannot be connected, ends with an error. -EBADMSG: unequal columns.
+ * cannot be connected, ends with an error. -EBADMSG: unequal columns. -EAGAIN, unless it is @late:
+ * the kernel does not find an other end yet.
  */
-int reconnect_to_rtr(struct move *move, const Tether__Event *event);
+int reconnect_to_rtr(struct move *move, const Tether__Event *event, bool late);
 
 /*
  * What was bound through queue pairs that have begun anew is bound again, before their peers go on.

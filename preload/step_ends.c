@@ -21,7 +21,7 @@ static void mend_alone(struct move *move)
 {
 	evidence_settle(move);
 	rebuild_renew(move);
-	reconnect_to_rtr(move, move->event);
+	reconnect_to_rtr(move, move->event, true);
 	step_go_on(move);
 	move->state = MOVE_KNOWN;
 }

@@ -124,7 +124,9 @@ enum progress step_reconnect_work(
 	if (settle(move, answer, late) == WORKING)
 		return WORKING;
 	rebuild_renew(move);
-	err = reconnect_to_rtr(move, move->event);
+	err = reconnect_to_rtr(move, move->event, late);
+	if (err == -EAGAIN)
+		return WORKING;
 	if (err)
 		step_failed_with(
 		        answer, "not-connected", "the other side's numbers cannot be used", err);

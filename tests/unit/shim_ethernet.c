@@ -494,6 +494,38 @@ static void a_device_that_was_there_before_is_not_the_next(void **state)
 	harness_ends = ENDS_APART;
 }
 
+/* The kernel asks the network for each GID, and an interface that has just come is not heard yet.
+ */
+static void who_is_not_reached_at_once_is_tried_again(void **state)
+{
+	assert_int_equal(harness_write(&h, 3), 0);
+	harness_stop(&h);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = 1;
+	harness_expect(&h, TETHER__STEP__STEP_ATTACH, DONE);
+	fake.unreached = 5;
+	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
+	assert_int_equal(fake.unreached, 0);
+	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
+	assert_int_equal(end_run(&h.vm, 9), 1);
+	harness_expect_one(&h, &h.vm, 3);
+	carry_data_both_ways(&h.vm, &h.peer);
+}
+
+static void who_is_never_reached_ends_with_an_error(void **state)
+{
+	assert_int_equal(harness_write(&h, 3), 0);
+	harness_stop(&h);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = 1;
+	harness_expect(&h, TETHER__STEP__STEP_ATTACH, DONE);
+	fake.unreached = UINT32_MAX;
+	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
+	assert_int_equal(harness_poll(&h, &h.vm), 1);
+	assert_int_equal(h.wc[0].status, IBV_WC_RETRY_EXC_ERR);
+}
+
 static void after_an_abort_all_is_where_it_was(void **state)
 {
 	harness_stop(&h);
@@ -530,6 +562,8 @@ int main(void)
 	        UNCONNECTED(attach_waits_for_a_gid_that_is_in_use),
 	        CONNECTED(a_gid_that_is_not_in_use_may_be_gone),
 	        CONNECTED(a_device_that_was_there_before_is_not_the_next),
+	        CONNECTED(who_is_not_reached_at_once_is_tried_again),
+	        CONNECTED(who_is_never_reached_ends_with_an_error),
 	        CONNECTED(after_an_abort_all_is_where_it_was),
 	};
 

@@ -36,6 +36,7 @@ struct fake {
 	bool second_address;      /* it has another in its first slot */
 	bool guids_differ;        /* each slot has another: it does not move with the VM */
 	bool lacks_ipv4;          /* the VM's port has none yet */
+	unsigned unreached;       /* so many RTRs do not find who they lead to */
 	/* 1 << slot: taken away while open. What was completed can be polled, everything else
 	 * answers EIO, and nothing is flushed. */
 	unsigned gone;

@@ -203,6 +203,10 @@ int fake_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 			return EINVAL;
 		if (shown->qp_type == IBV_QPT_UD)
 			break;
+		if (fake.unreached) {
+			fake.unreached--;
+			return ETIMEDOUT;
+		}
 		qp->established = false;
 		qp->expected_psn = attr->rq_psn;
 		qp->attr = *attr;

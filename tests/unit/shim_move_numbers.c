@@ -127,7 +127,7 @@ static unsigned looks_at_reconnect_with(uint32_t count)
 	event.qps = &qps;
 	event.keys = &keys;
 	rows_looked_at = 0;
-	assert_int_equal(reconnect_to_rtr(&move, &event), 0);
+	assert_int_equal(reconnect_to_rtr(&move, &event, true), 0);
 	rows_clear(&qps.base);
 	rows_clear(&keys.base);
 	return rows_looked_at;
