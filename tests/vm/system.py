@@ -66,11 +66,14 @@ class VmSystem(VmLab):
         os.makedirs(home, exist_ok=True)
         self.write_qmp(host)
         write(os.path.join(home, "agent.conf"), {
-            "role": "host", "name": host, "root": f"unix:{self.path('root.sock')}", "driver": f"qmp:{home}/qmp.conf", "state_dir": home,
+            "role": "host", "name": host, "root": f"unix:{self.path('root.sock')}", "driver": self.driver_of(host), "state_dir": home,
             "socket_dir": home, "log": self.path(f"agent-{host}.log"), "log_level": "debug"})
         self.agents[host] = self.children.start(
             f"agent-{host}", [self.build.program("tether-agent"), "--config", os.path.join(home, "agent.conf")],
             {**os.environ, **(env or {})})
+
+    def driver_of(self, host):
+        return f"qmp:{self.path(host, 'qmp.conf')}"
 
     def write_qmp(self, host):
         with open(self.path(host, "qmp.conf"), "w") as out:
@@ -210,6 +213,7 @@ class GuestPair:
         return self.server.status is None and self.client.status is None
 
     def words(self):
+        """What they have said; of what fills pages, such as each pause, only the end."""
         return f"\n==> server <==\n{self.server.output()[-3000:]}\n==> client <==\n{self.client.output()[-3000:]}"
 
     def wait(self, seconds=120):
@@ -233,6 +237,27 @@ class RcVerify(GuestPair):
                          **named)
         for guest, end in ((self.server_guest, self.server), (self.client_guest, self.client)):
             guest.wait_said(end, " done, ")
+
+    def words(self):
+        said = []
+        for who, end in (("server", self.server), ("client", self.client)):
+            lines = end.output().splitlines()
+            said.append(f"\n==> {who} <==\n" + "\n".join(line if line[:1] != "{" else self.short(line) for line in lines[-12:]))
+        return "".join(said)
+
+    @staticmethod
+    def short(verdict):
+        return json.dumps({key: value for key, value in json.loads(verdict).items() if not isinstance(value, list)})
+
+    def done(self):
+        """How many work requests each end has seen the end of, as far as it has said so."""
+        return [int(end.output().rsplit(" done, ", 1)[0].split()[-1]) for end in (self.server, self.client)]
+
+    def wait_progress(self):
+        """Both go on."""
+        before = self.done()
+        wait_until("rc-verify goes on", lambda: not self.is_running() or all(now > then for now, then in zip(self.done(), before)), 120)
+        assert self.is_running(), f"rc-verify has ended{self.words()}"
 
     def end_exactly(self):
         """Nothing was lost, repeated or changed. The verdicts of server and client."""
