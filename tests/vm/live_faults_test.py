@@ -139,7 +139,8 @@ def cancelled(lab):
     with Migrating(lab) as migrating:
         migrating.memory_is_on_its_way()
         lab.guests["vm1"].machine.qmp.execute("migrate_cancel")
-        migrating.fails("it was cancelled")
+        # QEMU calls it cancelled, or failed where a write met the closed socket first.
+        migrating.fails(f"does not move to {migrating.host}, and goes on here")
     stays(lab)
 
 
