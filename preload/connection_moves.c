@@ -147,11 +147,22 @@ static void go_aside(struct cm_id *cm)
 	cm->kernel_channel = aside;
 }
 
+/* Of the listener that was made again, likewise; it goes when the next is made. */
+static void stand_in_goes_aside(struct cm_id *cm)
+{
+	struct rdma_event_channel *aside = cm->unacked ? NULL : connection_channel_aside();
+
+	if (cm->stand_in && aside && rdmacm.rdma_migrate_id(cm->stand_in, aside))
+		log_warn("cm", "the end of a listener's device is heard: %s", strerror(errno));
+}
+
 static void cut(struct move *move, struct cm_id *cm, const struct queue_pair *qp)
 {
 	cm->cut_by = move->id;
-	if (moves(move, cm) && cm->state == CM_LISTENING)
+	if (moves(move, cm) && cm->state == CM_LISTENING) {
+		stand_in_goes_aside(cm);
 		connection_listener_wants(cm);
+	}
 	if (cm->is_cut)
 		return;
 	cm->is_cut = true;

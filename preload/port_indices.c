@@ -335,21 +335,30 @@ bool port_tables_real_gid(const struct context *context, unsigned port, const un
 	return false;
 }
 
-/* @gid NULL: whichever. */
+static bool is_itself(const struct port_tables *tables, unsigned i)
+{
+	return !memcmp(&tables->gids[i].gid, &tables->gid_now[i], sizeof(tables->gid_now[i]));
+}
+
+/* One of the device may stand in for several that the application knows; for itself before all.
+ * @gid: the one that is meant; NULL: whichever. */
 static void show_source(
         const struct context *context, struct ibv_ah_attr *attr, const union ibv_gid *gid)
 {
 	const struct port_tables *tables = port_tables_shown(context, attr->port_num);
+	int real = attr->grh.sgid_index;
+	bool found = false;
 
 	if (!tables || !attr->is_global)
 		return;
 	LOCK_GUARD(&port_tables_lock);
 	for (unsigned i = 0; i < tables->gid_count; i++) {
-		if (is_gid(&tables->gids[i]) && tables->gid_at[i] == attr->grh.sgid_index &&
-		        (!gid || !memcmp(gid, &tables->gids[i].gid, sizeof(*gid)))) {
+		if (!is_gid(&tables->gids[i]) || tables->gid_at[i] != real ||
+		        (gid && memcmp(gid, &tables->gids[i].gid, sizeof(*gid))))
+			continue;
+		if (!found || is_itself(tables, i))
 			attr->grh.sgid_index = (uint8_t)i;
-			return;
-		}
+		found = true;
 	}
 }
 

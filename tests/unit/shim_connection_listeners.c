@@ -55,6 +55,7 @@ static void listens_again(struct connection *c)
 static void moves(struct connection *c)
 {
 	connection_move(c);
+	event_none(c->channels[OF_VM]);
 	assert_false(fake_rdmacm_ask(PORT));
 	listens_again(c);
 }

@@ -37,7 +37,7 @@ DATA = ["/etc/libibverbs.d/rxe.driver", "/etc/openmpi/*", "/usr/share/openmpi/*.
         "/usr/share/pmix/*.txt", "/etc/pmix*.conf", "/etc/nsswitch.conf"]
 OURS = {"vm-runner": "/sbin", "tether-agent": "/usr/sbin", "tether": "/usr/bin",
         "rc-verify": "/usr/bin", "ud-verify": "/usr/bin", "window-verify": "/usr/bin", "loss-load": "/usr/bin",
-        "verbs-shell": "/usr/bin", "plain-rebuild": "/usr/bin", "tcp-echo": "/usr/bin",
+        "verbs-shell": "/usr/bin", "plain-rebuild": "/usr/bin", "tcp-echo": "/usr/bin", "cm-verify": "/usr/bin",
         "mpi-verify-openmpi": "/usr/bin"}
 SCRIPTS = ("rxe-keeper", "lab-rsh", "lab-rshd")
 TEXTS = {

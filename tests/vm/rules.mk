@@ -5,6 +5,7 @@ $(call program,vm-runner,tests/vm/in_guest/runner.c,)
 $(call program,tcp-echo,tests/vm/in_guest/tcp_echo.c,)
 $(call program,vm-tsc,tests/vm/tsc.c,)
 $(call program,plain-rebuild,tests/vm/plain_rebuild.c $(VERIFY_SOURCES),-libverbs)
+$(call program,cm-verify,tests/vm/cm_verify.c,-lrdmacm -libverbs)
 
 .PHONY: bench-vm
 bench-vm: $(B)/vm/ready
