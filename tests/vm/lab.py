@@ -95,5 +95,12 @@ def address_that_stays(number):
     return f"10.78.{number >> 8}.{number & 255}"
 
 
+def link_local(of_mac):
+    """The IPv6 address, and GID 0, that comes of a MAC (RFC 4291, appendix A)."""
+    first, *rest = (int(part, 16) for part in of_mac.split(":"))
+    words = [first ^ 2, *rest[:2], 0xff, 0xfe, *rest[2:]]
+    return "fe80::" + ":".join(f"{high << 8 | low:x}" for high, low in zip(words[::2], words[1::2]))
+
+
 def address(number):
     return f"10.77.{number >> 8}.{number & 255}"

@@ -19,7 +19,7 @@ from lab.migration import Migrated
 from lab.system import CommandFailed, write
 from lab.workload import FINDINGS, last_json
 from vm.guest import Guest, GuestFailed
-from vm.lab import VmLab, address_that_stays, mac, mac_that_stays
+from vm.lab import VmLab, address_that_stays, link_local, mac, mac_that_stays
 
 HOSTS = ("h1", "h2", "h3")
 VFS = ("vf0", "vf1")
@@ -163,6 +163,17 @@ class VmSystem(VmLab):
     def slot_of(self, vm):
         return self.slots[vm]
 
+    def acquaint(self, one, other):
+        """Each has found the other's VF: the kernel gives a neighbour that it does not know one second, and then a modify to RTR
+        fails, with libtether or without."""
+        for vm, whom in ((one, other), (other, one)):
+            interface = self.guests[vm].rdma_device(self.mac_of(vm))[0]
+            there = link_local(self.mac_of(whom))
+            self.guests[vm].run(f"until ping -c 1 -W 1 {there}%{interface}; do sleep 0.1; done")
+
+    def mac_of(self, vm):
+        return self.mac(self.places[vm], self.slots[vm])
+
     # ---- moving ----
 
     def tether(self, *arguments, seconds=MIGRATE_S):
@@ -204,6 +215,7 @@ class GuestPair:
     def __init__(self, lab, server_vm, client_vm, argv, port, with_shim=("server", "client"), server_arguments=()):
         self.lab = lab
         self.server_guest, self.client_guest = lab.guests[server_vm], lab.guests[client_vm]
+        lab.acquaint(server_vm, client_vm)
         run = {who: "exec tether run -- " if who in with_shim else "exec " for who in ("server", "client")}
         self.server = self.server_guest.start(run["server"] + " ".join([*argv[:1], *server_arguments]))
         self.server_guest.wait_listening(port, self.server)
