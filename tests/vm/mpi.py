@@ -18,7 +18,7 @@ def start_shells(guests):
 
 def mpi_verify(addresses, launcher, arguments):
     """The command, for any of the guests."""
-    return f"{MPIRUN} -n {len(addresses)} --host {','.join(addresses)} {launcher} mpi-verify-openmpi --json --quiet {arguments}"
+    return f"{MPIRUN} -n {len(addresses)} --host {','.join(addresses)} {launcher} mpi-verify-openmpi --json {arguments}"
 
 
 def wrong(said):
