@@ -24,7 +24,7 @@ SETTINGS = {**PATIENT, "prepare_ms": 30000, "stop_ms": 30000, "settle_ms": 30000
             "attach_ms": 30000, "reconnect_ms": 30000, "resume_ms": 30000, "overall_ms": 240000, "heartbeat_ms": 5000, "metrics": "unix:metrics.sock", "log_level": "warn"}
 WORK = ["-q", "4", "--ack-timeout", "18"]
 # VMs, LIDs and partitions there are others than here.
-ELSEWHERE = {"foreign_lids", "foreign_partitions", "foreign_vms"}
+ELSEWHERE = {"foreign_lids", "foreign_partings", "foreign_partitions", "foreign_vms"}
 MIGRATIONS = 20 if FULL else 4
 ROUNDS = 3 if FULL else 1
 
