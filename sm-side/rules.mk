@@ -10,10 +10,11 @@ LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURC
 DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_rate.c directory_vms.c \
 	directory_vm_places.c directory_slots.c directory_record.c) notifier/link/rate.c
 JOURNAL_SOURCES := $(addprefix sm-side/journal/,journal.c journal_file.c journal_rows.c) notifier/base/log.c
+NUMBERS_SOURCES := $(addprefix sm-side/root/,numbers.c numbers_presence.c numbers_find.c numbers_datagrams.c)
 # The root of the tree, without what it is driven by.
 ROOT_SOURCES := $(addprefix sm-side/root/,root.c root_outputs.c root_events.c root_holds.c owner_notices.c root_places.c \
-	inventory.c numbers.c shared_event.c questions.c agents.c agent_poll.c root_signal.c outbox.c reporter.c sm_link.c) \
-	$(DIRECTORY_SOURCES) notifier/link/agent_links.c $(JSON_SOURCES)
+	inventory.c shared_event.c questions.c agents.c agent_poll.c root_signal.c outbox.c reporter.c sm_link.c) \
+	$(NUMBERS_SOURCES) $(DIRECTORY_SOURCES) notifier/link/agent_links.c $(JSON_SOURCES)
 SMD_SOURCES := $(addprefix sm-side/,smd_main.c smd_credentials.c smd_metrics.c smd_settings.c) $(addprefix sm-side/api/,api.c \
 	api_routes.c api_waiting.c api_plan.c api_agents.c agents_json.c api_reply.c api_json.c plan_json.c dry_run.c \
 	vm_change_json.c api_vms.c directory_json.c evacuation_json.c api_evacuations.c) \
@@ -61,15 +62,15 @@ $(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/migration/a
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_admission_vfs,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_gids,tests/unit/migration_said.c sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c sm-side/root/numbers.c \
+$(call unit_test,smd_gids,tests/unit/migration_said.c sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c $(NUMBERS_SOURCES) \
 	$(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_both_ends,tests/unit/both_ends_crew.c $(addprefix sm-side/migration/,turns.c admission.c admission_vfs.c) sm-side/root/inventory.c $(INTEREST_SOURCES) \
 	$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c $(INTEREST_SOURCES) sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
+$(call unit_test,smd_shared_port,$(NUMBERS_SOURCES) sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_heard_gids,sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_heard_gids,$(NUMBERS_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/root/agents.c sm-side/api/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
 DIRECTORY_TEST_SOURCES := tests/unit/smd_directory_hand.c $(DIRECTORY_SOURCES) $(NAME_SOURCES) $(LEDGER_SOURCES)
 $(call unit_test,smd_directory,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)
@@ -81,7 +82,7 @@ $(call unit_test,smd_locator,$(addprefix sm-side/directory/,directory_locator.c 
 	$(foreach f,log_line clock_gettime,-Xlinker --wrap=$(f)))
 $(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/directory/directory_lids.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -Xlinker --wrap=strcmp)
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c -Xlinker --wrap=rows_get)
+$(call unit_test,smd_questions,sm-side/root/questions.c $(NUMBERS_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c -Xlinker --wrap=rows_get)
 EVACUATION_SOURCES := sm-side/api/plan_json.c sm-side/api/evacuation_json.c $(addprefix sm-side/conductor/,evacuation.c \
 	evacuation_record.c evacuation_room.c) sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c
 $(call unit_test,smd_evacuation,sm-side/conductor/evacuation.c sm-side/conductor/evacuation_room.c sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c \
