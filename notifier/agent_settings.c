@@ -15,10 +15,10 @@
 #include "notifier/base/settings.h"
 #include "notifier/channel/channel_tls.h"
 #include "notifier/channel/channel_vsock.h"
-#include "notifier/driver/qmp_settings.h"
 #include "notifier/link/guest_channel.h"
 #include "notifier/link/listener.h"
 #include "notifier/notices/mad_port.h"
+#include "notifier/qmp/qmp_settings.h"
 #include "notifier/metrics/metrics_address.h"
 
 #define ANY_PARENT "any"

@@ -100,9 +100,9 @@ $(call unit_test,notifier_interest,$(INTEREST_SOURCES) $(WIRE_SOURCES),-lprotobu
 $(call unit_test,notifier_requests,notifier/relay/requests.c $(INTEREST_SOURCES) $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
-QMP_SETTINGS_SOURCES := $(addprefix notifier/driver/,qmp_settings.c qmp_settings_complete.c qmp_device.c)
-QMP_ORDER_SOURCES := $(addprefix notifier/driver/,qmp_order.c qmp_order_devices.c qmp_order_move.c qmp_seen.c qmp_message.c) $(QMP_SETTINGS_SOURCES)
-QMP_SOURCES := $(addprefix notifier/driver/,driver_qmp.c qmp_client.c qmp_lines.c qmp_talk.c qmp_stock.c qmp_inventory.c qmp_known.c \
+QMP_SETTINGS_SOURCES := $(addprefix notifier/qmp/,qmp_settings.c qmp_settings_complete.c qmp_device.c)
+QMP_ORDER_SOURCES := $(addprefix notifier/qmp/,qmp_order.c qmp_order_devices.c qmp_order_move.c qmp_seen.c qmp_message.c) $(QMP_SETTINGS_SOURCES)
+QMP_SOURCES := $(addprefix notifier/qmp/,driver_qmp.c qmp_client.c qmp_lines.c qmp_talk.c qmp_stock.c qmp_inventory.c qmp_known.c \
 	qmp_watch.c qmp_mark.c) $(QMP_ORDER_SOURCES)
 
 AGENT_SOURCES := $(addprefix notifier/,agent_main.c agent_settings.c agent_credentials.c agent_holders.c agent_relay.c agent_report.c host_role.c \
@@ -141,7 +141,7 @@ $(call unit_test,notifier_session,notifier/channel/session.c,)
 $(call unit_test,notifier_driver,notifier/driver/driver.c notifier/driver/driver_exec.c notifier/driver/driver_output.c notifier/driver/driver_keeper.c \
 	notifier/driver/host_inventory.c notifier/driver/host_inventory_keep.c $(QMP_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) notifier/link/guest_channel.c $(NAME_SOURCES) $(WIRE_SOURCES),\
 	-levent_core -lprotobuf-c -ljson-c $(SETTINGS_LIBS))
-$(call unit_test,notifier_qmp,$(QMP_ORDER_SOURCES) notifier/driver/qmp_lines.c notifier/link/guest_channel.c $(SETTINGS_SOURCES) $(NAME_SOURCES) $(WIRE_SOURCES),\
+$(call unit_test,notifier_qmp,$(QMP_ORDER_SOURCES) notifier/qmp/qmp_lines.c notifier/link/guest_channel.c $(SETTINGS_SOURCES) $(NAME_SOURCES) $(WIRE_SOURCES),\
 	-lprotobuf-c -ljson-c $(SETTINGS_LIBS))
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
@@ -149,7 +149,7 @@ $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)
 $(call fuzzer,frame_relay,$(RELAY_SOURCES) $(FRAME_FUZZ_SOURCES),-lprotobuf-c)
 $(call fuzzer,driver_output,notifier/driver/driver_output.c notifier/driver/host_inventory.c notifier/link/guest_channel.c $(NAME_SOURCES) $(FRAME_FUZZ_SOURCES),\
 	-ljson-c -lprotobuf-c)
-$(call fuzzer,qmp,$(QMP_ORDER_SOURCES) notifier/driver/qmp_lines.c notifier/link/guest_channel.c $(NAME_SOURCES) $(SETTINGS_SOURCES) $(FRAME_FUZZ_SOURCES),\
+$(call fuzzer,qmp,$(QMP_ORDER_SOURCES) notifier/qmp/qmp_lines.c notifier/link/guest_channel.c $(NAME_SOURCES) $(SETTINGS_SOURCES) $(FRAME_FUZZ_SOURCES),\
 	-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
 $(call fuzzer,qmp_settings,$(QMP_SETTINGS_SOURCES) notifier/link/guest_channel.c $(NAME_SOURCES) $(SETTINGS_SOURCES) $(FRAME_FUZZ_SOURCES),\
 	-ljson-c -lprotobuf-c $(SETTINGS_LIBS))

@@ -2,7 +2,7 @@
 /*
  * What carries out an order on the physical server: takes a VF from a VM, moves the VM, programs
  * GUIDs, gives it another VF. One set of operations per backend: driver_exec.c runs the site's
- * executable, driver_qmp.c speaks to QEMU. Neither blocks the loop; lives in its thread.
+ * executable, qmp/driver_qmp.c speaks to QEMU. Neither blocks the loop; lives in its thread.
  */
 #ifndef TETHER_DRIVER_H
 #define TETHER_DRIVER_H

@@ -4,15 +4,15 @@
  * what they mean, and what is said next. The first byte is the order, the second how much comes at
  * a time.
  */
-#include "notifier/driver/qmp_order.h"
+#include "notifier/qmp/qmp_order.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/driver/qmp_lines.h"
-#include "notifier/driver/qmp_message.h"
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_lines.h"
+#include "notifier/qmp/qmp_message.h"
+#include "notifier/qmp/qmp_settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

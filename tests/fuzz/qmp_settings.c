@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* The file of the driver that speaks QMP: what is taken is complete, and can be said again. */
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_settings.h"
 
 #include <json-c/json.h>
 
 #include "notifier/base/name.h"
-#include "notifier/driver/qmp_device.h"
+#include "notifier/qmp/qmp_device.h"
 #include "notifier/link/guest_channel.h"
 #include "tests/fuzz/settings_file.h"
 

@@ -14,11 +14,11 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/driver/qmp_device.h"
-#include "notifier/driver/qmp_lines.h"
-#include "notifier/driver/qmp_message.h"
-#include "notifier/driver/qmp_order.h"
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_device.h"
+#include "notifier/qmp/qmp_lines.h"
+#include "notifier/qmp/qmp_message.h"
+#include "notifier/qmp/qmp_order.h"
+#include "notifier/qmp/qmp_settings.h"
 
 static void device_is_read_as_qemu_reads_it(void **state)
 {

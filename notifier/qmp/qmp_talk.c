@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_talk.h"
+#include "notifier/qmp/qmp_talk.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -10,9 +10,9 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/timer.h"
-#include "notifier/driver/qmp_client.h"
-#include "notifier/driver/qmp_message.h"
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_client.h"
+#include "notifier/qmp/qmp_message.h"
+#include "notifier/qmp/qmp_settings.h"
 
 /* Of who is told to come to an end and cannot, since QEMU does not answer. */
 enum { GIVEN_UP_MS = 2000 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_order_state.h"
+#include "notifier/qmp/qmp_order_state.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/driver/qmp_message.h"
+#include "notifier/qmp/qmp_message.h"
 
 enum { CANCEL_LOOK_MS = 20 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_settings.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -10,8 +10,8 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/name.h"
 #include "notifier/base/settings.h"
-#include "notifier/driver/qmp_device.h"
-#include "notifier/driver/qmp_settings_state.h"
+#include "notifier/qmp/qmp_device.h"
+#include "notifier/qmp/qmp_settings_state.h"
 #include "notifier/link/guest_channel.h"
 #include "tether.pb-c.h"
 

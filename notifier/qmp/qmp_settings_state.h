@@ -3,7 +3,7 @@
 #ifndef TETHER_QMP_SETTINGS_STATE_H
 #define TETHER_QMP_SETTINGS_STATE_H
 
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_settings.h"
 
 /* Empty, held once; NULL: no memory. */
 struct qmp_settings *qmp_settings_create(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_client.h"
+#include "notifier/qmp/qmp_client.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "notifier/base/timer.h"
-#include "notifier/driver/qmp_lines.h"
-#include "notifier/driver/qmp_message.h"
+#include "notifier/qmp/qmp_lines.h"
+#include "notifier/qmp/qmp_message.h"
 
 enum {
 	AGAIN_MS = 20,         /* others wait to be let in */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* A VM's memory goes to the QEMU that waits for it at another host. */
-#include "notifier/driver/qmp_order_state.h"
+#include "notifier/qmp/qmp_order_state.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* A VF leaves a VM; a VM gets one. */
-#include "notifier/driver/qmp_order_state.h"
+#include "notifier/qmp/qmp_order_state.h"
 
 #include <errno.h>
 #include <json-c/json.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_seen.h"
+#include "notifier/qmp/qmp_seen.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/driver/qmp_message.h"
+#include "notifier/qmp/qmp_message.h"
 
 struct word {
 	const char *word;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_lines.h"
+#include "notifier/qmp/qmp_lines.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_settings_state.h"
+#include "notifier/qmp/qmp_settings_state.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -9,7 +9,7 @@
 #include <sys/un.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/driver/qmp_device.h"
+#include "notifier/qmp/qmp_device.h"
 
 char *qmp_pattern_fill(const char *pattern, const char *vm, const char *host)
 {

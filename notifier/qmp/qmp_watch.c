@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_watch.h"
+#include "notifier/qmp/qmp_watch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/base/log.h"
-#include "notifier/driver/qmp_settings.h"
-#include "notifier/driver/qmp_talk.h"
+#include "notifier/qmp/qmp_settings.h"
+#include "notifier/qmp/qmp_talk.h"
 
 struct watch {
 	struct watch *next;

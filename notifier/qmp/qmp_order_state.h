@@ -3,8 +3,8 @@
 #ifndef TETHER_QMP_ORDER_STATE_H
 #define TETHER_QMP_ORDER_STATE_H
 
-#include "notifier/driver/qmp_order.h"
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_order.h"
+#include "notifier/qmp/qmp_settings.h"
 
 /* What to do, all being seen. */
 typedef void qmp_decide(struct qmp_order *order, uint64_t now_ms, struct qmp_next *next);

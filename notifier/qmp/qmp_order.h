@@ -2,7 +2,7 @@
 /*
  * An order, or the question what there is, to one VM's QEMU: what to say next, given what QEMU has
  * said. It looks (qmp_seen.h), does one thing, and looks again, so an order that was done or half
- * done before, by whomever, does what is left. Pure: driver/qmp_talk.h does the talking.
+ * done before, by whomever, does what is left. Pure: qmp/qmp_talk.h does the talking.
  */
 #ifndef TETHER_QMP_ORDER_H
 #define TETHER_QMP_ORDER_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "notifier/driver/qmp_seen.h"
+#include "notifier/qmp/qmp_seen.h"
 #include "tether.pb-c.h"
 
 struct json_object;

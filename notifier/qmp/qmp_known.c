@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_known.h"
+#include "notifier/qmp/qmp_known.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_settings.h"
 #include "notifier/wire/message.h"
 
 static int vms_copy(const struct host_inventory *from, struct host_inventory *to)

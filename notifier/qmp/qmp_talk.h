@@ -6,7 +6,7 @@
 #ifndef TETHER_QMP_TALK_H
 #define TETHER_QMP_TALK_H
 
-#include "notifier/driver/qmp_order.h"
+#include "notifier/qmp/qmp_order.h"
 
 struct event_base;
 struct qmp_talk;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_stock.h"
+#include "notifier/qmp/qmp_stock.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -11,9 +11,9 @@
 #include "notifier/base/log.h"
 #include "notifier/base/timer.h"
 #include "notifier/driver/host_inventory.h"
-#include "notifier/driver/qmp_inventory.h"
-#include "notifier/driver/qmp_settings.h"
-#include "notifier/driver/qmp_talk.h"
+#include "notifier/qmp/qmp_inventory.h"
+#include "notifier/qmp/qmp_settings.h"
+#include "notifier/qmp/qmp_talk.h"
 
 enum {
 	ASKED_AT_A_TIME = 16,

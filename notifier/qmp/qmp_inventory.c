@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_inventory.h"
+#include "notifier/qmp/qmp_inventory.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "notifier/driver/host_inventory.h"
-#include "notifier/driver/qmp_seen.h"
-#include "notifier/driver/qmp_settings.h"
+#include "notifier/qmp/qmp_seen.h"
+#include "notifier/qmp/qmp_settings.h"
 
 int qmp_rows_make(struct qmp_rows *rows, const struct qmp_settings *settings)
 {

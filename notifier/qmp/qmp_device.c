@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/driver/qmp_device.h"
+#include "notifier/qmp/qmp_device.h"
 
 #include <ctype.h>
 #include <errno.h>
