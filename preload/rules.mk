@@ -51,7 +51,7 @@ surface-table: $(B)/unit/shim_surface
 # The library over a fake HCA.
 SHIM_HARNESS := $(SHIM_BARE) $(addprefix tests/unit/,shim_fake_hca.c shim_fake_loss.c shim_fake_devices.c shim_fake_memory.c shim_fake_completions.c \
 	shim_fake_queue_pairs.c shim_fake_shared_queues.c shim_fake_wire.c shim_fake_windows.c shim_fake_rarities.c shim_fake_tables.c shim_fake_ethernet.c shim_fake_clocks.c shim_fake_events.c \
-	shim_fake_rdmacm.c shim_harness.c shim_harness_root.c shim_watched.c) tests/simfabric/verbs_face_acks.c
+	shim_fake_rdmacm.c shim_ends.c shim_end_work.c shim_harness.c shim_harness_agent.c shim_harness_root.c shim_watched.c) tests/simfabric/verbs_face_acks.c
 $(call unit_test,shim_old_symbols,$(SHIM_HARNESS),-rdynamic -lprotobuf-c -lpthread -ldl)
 $(call unit_test,shim_contexts,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_signals,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
@@ -129,7 +129,7 @@ $(call unit_test,shim_strangers_ethernet,tests/unit/shim_letters.c $(SHIM_HARNES
 $(call unit_test,shim_uc,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the agent that is played.
-PLAYED_AGENT := tests/unit/shim_played_agent.c preload/partings.c preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
+PLAYED_AGENT := $(addprefix tests/unit/,shim_played_library.c shim_played_agent.c shim_askers.c) preload/partings.c preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
 $(call unit_test,shim_interest_room,preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),\
 	-lprotobuf-c -lpthread -Xlinker --wrap=log_line)
 $(call unit_test,shim_agent_link,$(PLAYED_AGENT),-lprotobuf-c -lpthread)

@@ -9,43 +9,16 @@
 #include <infiniband/verbs.h>
 #include <stdio.h>
 
+#include "tests/unit/shim_end_work.h"
+#include "tests/unit/shim_ends.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
+#include "tests/unit/shim_harness_agent.h"
 #include "tether.pb-c.h"
-
-enum {
-	HARNESS_BYTES = 16384,
-	HARNESS_DEPTH = 8,
-	HARNESS_FIRST_PSN = 0xfffffa,
-	HARNESS_QKEY = 0x11
-};
 
 #define DONE    TETHER__OUTCOME__OUTCOME_DONE
 #define REFUSED TETHER__OUTCOME__OUTCOME_REFUSED
 #define FAILED  TETHER__OUTCOME__OUTCOME_FAILED
-
-struct pair_names;
-struct remote;
-
-struct end {
-	bool with_channel;
-	bool shares_context; /* with the other end, which closes it */
-	struct ibv_context *context;
-	struct ibv_pd *pd;
-	struct ibv_mr *mr;
-	struct ibv_comp_channel *channel;
-	struct ibv_cq *cq;
-	struct ibv_srq *srq;
-	struct ibv_qp *qp;
-	struct ibv_ah *ah; /* of a UD queue pair: to the other end, which has */
-	uint32_t remote_qpn;
-	uint8_t *memory;   /* registered, HARNESS_BYTES */
-	union ibv_gid gid; /* on Ethernet, that it tells others, and its index */
-	uint8_t gid_index;
-};
-
-/* What ends tell each other on Ethernet. */
-enum harness_gids { GIDS_LINK_LOCAL, GIDS_OF_IPV4 };
 
 struct harness {
 	struct end vm, peer;
@@ -129,36 +102,9 @@ extern const char *const harness_links_names[LINK_COUNT];
 		failed_on_;                                                                        \
 	})
 
-/* Connections, and address handles, that the agent has been told of and has not been told the end
- * of. */
-extern int harness_interest, harness_handles;
-
-/* Queue pairs that the agent knows the context of, contexts that it knows to have moved, and what
- * it says to the next. */
-extern int harness_announced, harness_contexts, harness_announce_error;
-/* Objects of the fake HCA when something was withdrawn. */
-extern int harness_live_at_withdrawal;
-
-/* What the root says when it has heard of a context; NULL: nothing against it. */
-extern int (*harness_awaited)(uint32_t context);
-
-/* What the agent does meanwhile, before it answers. */
-extern void (*harness_registering)(struct remote *remote);
-
-/* Connections of rdma_cm whose other ends the agent was to tell that they have ended, and the last.
- */
-extern unsigned harness_partings;
-extern struct pair_names harness_parting;
-
-/* The agent, if it is to be asked about senders of datagrams; NULL: there is none. */
-extern void (*harness_stranger)(uint32_t lid);
-
 void harness_open(struct harness *h);
 /* Where @gids has changed. */
 void harness_choose_gids(struct harness *h);
-/* The halves of harness_connect: a queue pair in RESET; @to is at @lid. */
-void end_create_qp(struct end *end, const struct harness *h);
-void end_connect(struct end *end, const struct end *to, uint16_t lid);
 /* Make and connect the queue pairs, both in RTS. */
 void harness_connect(struct harness *h);
 /* All of it, zeroed but for what is @wanted. */
@@ -170,37 +116,8 @@ int harness_setup(void **state);
 int harness_setup_srq(void **state);
 int harness_setup_channel(void **state);
 int harness_setup_datagrams(void **state);
-/* To that end, as the other knows it: @lid, or on Ethernet its GID. */
-struct ibv_ah_attr end_address(const struct end *from, const struct end *to, uint16_t lid);
 int harness_setup_unconnected(void **state);
 int harness_teardown(void **state);
-
-/* One end alone, without a queue pair. */
-void end_open(struct end *end, uint16_t lid, bool with_srq);
-void end_close(struct end *end);
-
-/* The real queue pair behind one of ours. */
-struct ibv_qp *real_of(struct ibv_qp *shown);
-
-int harness_poll(struct harness *h, struct end *end);
-/* One completion, a success. */
-void harness_expect_one(struct harness *h, struct end *end, uint64_t wr_id);
-/* So much of what it has posted is executed, and acknowledged or not: fake_execute. */
-unsigned end_run(struct end *from, unsigned messages);
-unsigned end_run_unacknowledged(struct end *from, unsigned messages);
-/* What it has posted and nobody has executed. */
-unsigned end_pending(const struct end *from);
-/* wr_id counts; @length bytes at @offset of both memories. 0 or an errno. */
-int end_send(struct end *from, uint64_t wr_id, uint32_t offset, uint32_t length, unsigned flags);
-int end_rdma(struct end *from, const struct end *to, enum ibv_wr_opcode opcode, uint64_t wr_id,
-        uint32_t offset, uint32_t length, unsigned flags);
-int end_fetch_add_flagged(struct end *from, const struct end *to, uint64_t wr_id, uint32_t offset,
-        uint64_t add, unsigned flags);
-int end_fetch_add(
-        struct end *from, const struct end *to, uint64_t wr_id, uint32_t offset, uint64_t add);
-/* A few bytes that the VM writes to its peer. */
-int harness_write(struct harness *h, uint64_t wr_id);
-int end_receive(struct end *end, uint64_t wr_id, uint32_t offset, uint32_t length);
 
 /* One event; its outcome. Time passes until it is answered, or its deadline has passed (NONE). */
 Tether__Outcome harness_step(struct harness *h, Tether__Step step);

@@ -8,182 +8,20 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <time.h>
-
-#include "notifier/wire/frame.h"
-
-static int clock_read(clockid_t clock, struct timespec *now);
-static int condition_wait(pthread_cond_t *, pthread_mutex_t *, const struct timespec *until);
-static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length);
-
-/* The rooms under test, with their lock within reach. */
-#define clock_gettime          clock_read
-#define pthread_cond_timedwait condition_wait
-#define frame_write            frame_written
-#include "preload/agent_link.c"    /* NOLINT(bugprone-suspicious-include) */
-#include "preload/agent_service.c" /* NOLINT(bugprone-suspicious-include) */
-#include "preload/agent_socket.c"  /* NOLINT(bugprone-suspicious-include) */
-#undef clock_gettime
-#undef pthread_cond_timedwait
-#undef frame_write
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "notifier/wire/gid_name.h"
 #include "notifier/wire/rows.h"
-#include "preload/datagram_numbers.h"
+#include "preload/agent_link.h"
 
 enum { DEADLOCK_S = 20 };
 
-/* What the process heard of connections that have ended at their other ends. */
-static struct pair_names parted_from;
-static atomic_uint partings;
-
-bool connection_parted(const struct pair_names *names)
-{
-	parted_from = *names;
-	partings++;
-	return true;
-}
-
-int64_t connection_listeners_tick(uint64_t now_ms)
-{
-	return -1;
-}
-
-_Static_assert((int)LIBRARY_ABSENT_MS == (int)ABSENT_MS, "as agent_link.c has it");
-
-/* Seconds that the library's clock is ahead. */
-static atomic_int ahead_s;
-/* How often somebody who waits has looked at the clock. */
-static atomic_uint looks;
-static atomic_uint events;
-static atomic_bool packed_without_lock;
-static atomic_bool is_kept_busy;
-
-static int clock_read(clockid_t clock, struct timespec *now)
-{
-	int err = clock_gettime(clock, now);
-
-	now->tv_sec += ahead_s;
-	return err;
-}
-
-static int condition_wait(
-        pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until)
-{
-	struct timespec at = *until;
-
-	looks++;
-	at.tv_sec -= ahead_s;
-	return pthread_cond_timedwait(condition, mutex, &at);
-}
-
-static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length)
-{
-	if (frame->body_case == TETHER__FRAME__BODY_INTEREST &&
-	        !pthread_mutex_trylock(&agent_link.lock)) {
-		packed_without_lock = true;
-		pthread_mutex_unlock(&agent_link.lock);
-	}
-	frame_write(frame, at, length);
-}
-
-bool was_packed_without_lock(void)
-{
-	return packed_without_lock;
-}
-
-unsigned looks_at_clock(void)
-{
-	return looks;
-}
-
-uint64_t library_ms(void)
-{
-	return monotonic_ms();
-}
-
-void time_passes(int seconds)
-{
-	ahead_s += seconds;
-}
-
-/* ---- what the link leads to ---- */
-
-void steps_event(Tether__Event *event, uint64_t now, steps_send *send, void *owner)
-{
-	tether__event__free_unpacked(event, NULL);
-	events++;
-	while (is_kept_busy)
-		sched_yield();
-}
-
-int64_t steps_tick(uint64_t now, steps_send *send, void *owner)
-{
-	return -1;
-}
-
-void steps_fill_hello(Tether__Hello *hello)
-{
-}
-
-int steps_is_away(void)
-{
-	return 0;
-}
-
-void steps_forget(void)
-{
-}
-
-int lost_devices_begin(void)
-{
-	return 0;
-}
-
-int lost_devices_fd(void)
-{
-	return -1;
-}
-
-void lost_devices_forget(void)
-{
-}
-
-int64_t lost_devices_tick(uint64_t now_ms)
-{
-	return -1;
-}
-
-void address_routes_turn(void)
-{
-}
-
-void datagram_questions_turn(void)
-{
-}
-
-int datagram_questions_are_open(void)
-{
-	return 0;
-}
-
-void datagram_questions_forget(void)
-{
-}
-
 static char directory[] = "/tmp/tether-link-XXXXXX";
-static char socket_path[sizeof(directory) + 16];
-
-struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
-
-const struct settings *settings(void)
-{
-	static const struct settings here = {.agent_path = socket_path, .vm = "vm1"};
-
-	return &here;
-}
-
-/* ---- the agent ---- */
+char played_agent_path[sizeof(directory) + 16];
 
 uint32_t agent_version;
 static int listener, agent = -1;
@@ -253,12 +91,6 @@ void agent_welcomes(void)
 	agent_answers_hello(TETHER__OUTCOME__OUTCOME_DONE);
 }
 
-uint64_t agent_is_away_since(void)
-{
-	LOCK_GUARD(&agent_link.lock);
-	return agent_link.absent_since_ms;
-}
-
 void agent_hangs_up(void)
 {
 	close(agent);
@@ -268,9 +100,14 @@ void agent_hangs_up(void)
 void agent_goes_for_good(void)
 {
 	close(listener);
-	unlink(socket_path);
+	unlink(played_agent_path);
 	agent_hangs_up();
 	agent = -1;
+}
+
+bool agent_is_played(void)
+{
+	return agent >= 0;
 }
 
 uint32_t agent_is_asked(uint8_t *gid)
@@ -313,12 +150,6 @@ void agent_tells_parting(const struct pair_names *names)
 	frame.body_case = TETHER__FRAME__BODY_PARTING;
 	frame.parting = &parting;
 	agent_says(&frame);
-}
-
-unsigned partings_heard(struct pair_names *last)
-{
-	*last = parted_from;
-	return partings;
 }
 
 static bool vm_moves, last_has_heard;
@@ -459,24 +290,24 @@ void agent_is_heard(void)
 {
 	Tether__Event event = TETHER__EVENT__INIT;
 	Tether__Frame frame = TETHER__FRAME__INIT;
-	unsigned before = events;
+	unsigned before = library_events();
 
 	frame.body_case = TETHER__FRAME__BODY_EVENT;
 	frame.event = &event;
 	agent_says(&frame);
-	while (events == before)
+	while (library_events() == before)
 		sched_yield();
 }
 
 void service_is_kept_busy(void)
 {
-	is_kept_busy = true;
+	service_keeps_busy(true);
 	agent_is_heard();
 }
 
 void service_goes_on(void)
 {
-	is_kept_busy = false;
+	service_keeps_busy(false);
 }
 
 static void *start_link(void *unused)
@@ -492,8 +323,8 @@ int agent_setup(void **state)
 
 	alarm(DEADLOCK_S);
 	assert_non_null(mkdtemp(directory));
-	snprintf(socket_path, sizeof(socket_path), "%s/vm1.sock", directory);
-	strcpy(address.sun_path, socket_path);
+	snprintf(played_agent_path, sizeof(played_agent_path), "%s/vm1.sock", directory);
+	strcpy(address.sun_path, played_agent_path);
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(listener, 1), 0);
@@ -505,73 +336,6 @@ int agent_setup(void **state)
 
 int agent_teardown(void **state)
 {
-	unlink(socket_path);
+	unlink(played_agent_path);
 	return rmdir(directory);
-}
-
-/* ---- threads of the process ---- */
-
-static void *asker_run(void *at)
-{
-	struct asker *a = at;
-
-	if (a->is_handle)
-		agent_link_register_datagrams(&a->remote);
-	else
-		agent_link_register(&a->remote);
-	a->done = true;
-	return NULL;
-}
-
-void asker_begin(struct asker *a)
-{
-	if (!a->remote.qpn)
-		a->remote = (struct remote){.lid = LID, .qpn = QPN, .real_qpn = QPN};
-	assert_int_equal(pthread_create(&a->thread, NULL, asker_run, a), 0);
-}
-
-bool asker_is_waiting(const struct asker *a)
-{
-	unsigned before = looks;
-
-	while (!a->done && looks - before < 3)
-		sched_yield();
-	return !a->done;
-}
-
-void asker_end(struct asker *a)
-{
-	pthread_join(a->thread, NULL);
-	agent_link_forget(&a->remote);
-	if (agent >= 0)
-		frame_free(agent_reads()); /* the drop */
-}
-
-static struct remote datagrams_at(uint16_t lid)
-{
-	return (struct remote){.lid = lid, .real_lid = lid};
-}
-
-void handle_is_made(uint16_t lid)
-{
-	struct remote remote = datagrams_at(lid);
-
-	agent_link_register_datagrams(&remote);
-}
-
-void handle_is_gone(uint16_t lid)
-{
-	struct remote remote = datagrams_at(lid);
-
-	agent_link_forget(&remote);
-}
-
-void first_handle(uint16_t lid, uint32_t real)
-{
-	struct asker a = {.remote = {.lid = lid, .qpn = 0}, .is_handle = true};
-
-	assert_int_equal(pthread_create(&a.thread, NULL, asker_run, &a), 0);
-	agent_answers_datagrams(agent_is_asked_for_datagrams(lid), lid, real);
-	pthread_join(a.thread, NULL);
-	assert_int_equal(datagram_number_to_real(datagram_numbers_at(lid), QPN), real);
 }
