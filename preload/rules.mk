@@ -124,8 +124,10 @@ $(call unit_test,shim_datagrams,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprot
 $(call unit_test,shim_datagrams_addressed,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagrams_kept,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagrams_arrivals,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
-$(call unit_test,shim_datagrams_ethernet,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
-$(call unit_test,shim_strangers_ethernet,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_datagrams_ethernet,tests/unit/shim_ethernet_letters.c tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_datagram_headers,tests/unit/shim_ethernet_letters.c tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_address_routes,tests/unit/shim_ethernet_letters.c tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_strangers_ethernet,tests/unit/shim_ethernet_letters.c tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_uc,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the agent that is played.

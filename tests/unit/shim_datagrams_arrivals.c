@@ -14,48 +14,13 @@
 #include "tests/unit/shim_harness.h"
 #include "tests/unit/shim_letters.h"
 
-/* Some time after the stop, before the vote. */
-static void release_late(struct harness *h)
-{
-	if (h->stopped && !h->settled && h->now_ms % 20 == 0)
-		fake_release_receives();
-}
-
-static void arrives_late(struct harness *h, struct end *from, struct end *to)
-{
-	post_receive(to, 0);
-	fake.hold_receives = true;
-	send_letter(from, 0, IBV_SEND_SIGNALED);
-	end_run(from, 1);
-	harness_expect_one(h, from, 0);
-	h->meanwhile = release_late;
-	harness_move(h);
-	h->meanwhile = NULL;
-	expect_letter(h, to, 0, 0);
-	assert_int_equal(fake_receives(real_of(to->qp)), 0);
-}
-
 static void what_is_on_its_way_is_waited_for(void **state)
 {
 	struct harness *h = *state;
 
-	arrives_late(h, &h->peer, &h->vm);
-	arrives_late(h, &h->vm, &h->peer);
-	arrives_late(h, &h->peer, &h->vm);
-}
-
-static unsigned move_and_measure_settle(struct harness *h)
-{
-	uint64_t before;
-	unsigned took;
-
-	harness_step(h, TETHER__STEP__STEP_PREPARE);
-	harness_step(h, TETHER__STEP__STEP_STOP);
-	before = h->now_ms;
-	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
-	took = (unsigned)(h->now_ms - before);
-	harness_go_on(h);
-	return took;
+	letter_arrives_late(h, &h->peer, &h->vm);
+	letter_arrives_late(h, &h->vm, &h->peer);
+	letter_arrives_late(h, &h->peer, &h->vm);
 }
 
 /* Whoever has no receive posted never sees it. */

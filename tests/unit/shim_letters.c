@@ -45,6 +45,41 @@ void letter_has_gone(struct harness *h, struct end *from, struct end *to)
 	expect_letter(h, to, 7, 7);
 }
 
+/* Some time after the stop, before the vote. */
+static void release_late(struct harness *h)
+{
+	if (h->stopped && !h->settled && h->now_ms % 20 == 0)
+		fake_release_receives();
+}
+
+void letter_arrives_late(struct harness *h, struct end *from, struct end *to)
+{
+	post_receive(to, 0);
+	fake.hold_receives = true;
+	send_letter(from, 0, IBV_SEND_SIGNALED);
+	end_run(from, 1);
+	harness_expect_one(h, from, 0);
+	h->meanwhile = release_late;
+	harness_move(h);
+	h->meanwhile = NULL;
+	expect_letter(h, to, 0, 0);
+	assert_int_equal(fake_receives(real_of(to->qp)), 0);
+}
+
+unsigned move_and_measure_settle(struct harness *h)
+{
+	uint64_t before;
+	unsigned took;
+
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	before = h->now_ms;
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	took = (unsigned)(h->now_ms - before);
+	harness_go_on(h);
+	return took;
+}
+
 struct end second_of(struct harness *h, const struct end *end, const struct end *to)
 {
 	struct end second = *end;

@@ -23,6 +23,10 @@ void post_receive(struct end *end, uint64_t n);
 void expect_letter(struct harness *h, struct end *end, uint64_t slot, uint64_t n);
 /* One has gone from here to there: the device is seen to count on. */
 void letter_has_gone(struct harness *h, struct end *from, struct end *to);
+/* One that has gone is on its way when everybody has stopped, and comes before anybody moves. */
+void letter_arrives_late(struct harness *h, struct end *from, struct end *to);
+/* What SETTLE took of the harness's time; all steps are done. */
+unsigned move_and_measure_settle(struct harness *h);
 /* Another queue pair beside that of @end, for the same other end. */
 struct end second_of(struct harness *h, const struct end *end, const struct end *to);
 void second_end(struct end *second);

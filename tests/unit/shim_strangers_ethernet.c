@@ -13,8 +13,7 @@
 #include "preload/datagrams.h"
 #include "preload/grh.h"
 #include "preload/places.h"
-#include "tests/unit/shim_harness.h"
-#include "tests/unit/shim_letters.h"
+#include "tests/unit/shim_ethernet_letters.h"
 
 static struct harness harness;
 static unsigned questions;
@@ -60,37 +59,17 @@ static void answer(uint32_t name)
 		take(&real);
 }
 
-static void forget(struct datagram_numbers *numbers, void *unused)
-{
-	datagram_numbers_forget(numbers);
-}
-
-static void forget_all(void)
-{
-	datagram_numbers_each_named(forget, NULL);
-	datagram_numbers_reclaim();
-	heard_senders_in_child();
-}
-
 /* The VM has moved, and the peer has not heard of it. */
 static int setup(void **state)
 {
 	harness_begin(&harness,
 	        (struct harness){.type = IBV_QPT_UD, .ethernet = true, .gids = GIDS_OF_IPV4});
 	harness_move(&harness);
-	forget_all();
+	ethernet_letters_forget();
 	harness_stranger = answer;
 	root_knows_it = true;
 	questions = 0;
 	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_stranger = NULL;
-	harness_close(*state);
-	forget_all();
 	return 0;
 }
 
@@ -232,7 +211,7 @@ static void what_goes_with_its_receiver_is_no_stranger_any_more(void **state)
 	assert_int_equal(harness_poll(h, &h->peer), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, ethernet_letters_teardown)
 
 int main(void)
 {
