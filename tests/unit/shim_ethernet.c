@@ -10,94 +10,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <string.h>
 
 #include "notifier/wire/gid_name.h"
-#include "notifier/wire/rows.h"
 #include "preload/interest_answer.h"
 #include "preload/objects.h"
-#include "tests/unit/shim_fake_ethernet.h"
+#include "tests/unit/shim_ethernet_ends.h"
 #include "tests/unit/shim_fake_tables.h"
-#include "tests/unit/shim_harness.h"
-
-static struct harness h;
-
-static int setup(void **state)
-{
-	harness_contexts = harness_announced = 0;
-	h = (struct harness){.ethernet = true, .gids = GIDS_LINK_LOCAL};
-	harness_open(&h);
-	return 0;
-}
-
-static int setup_connected(void **state)
-{
-	setup(state);
-	harness_connect(&h);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_registering = NULL;
-	harness_awaited = NULL;
-	fake.lacks_ipv4 = false;
-	harness_close(&h);
-	assert_int_equal(harness_contexts, 0);
-	assert_int_equal(harness_announced, 0);
-	return 0;
-}
-
-static uint32_t name(union ibv_gid gid)
-{
-	return gid_name(gid.raw);
-}
-
-static unsigned vm_host(void)
-{
-	return (unsigned)fake.slot + 1;
-}
-
-static void expect_leads_to(const struct end *from, union ibv_gid gid)
-{
-	const struct ibv_ah_attr *address = fake_qp_ah_attr(real_of(from->qp));
-
-	assert_memory_equal(&address->grh.dgid, &gid, sizeof(gid));
-}
-
-static void expect_comes_from(const struct end *from, union ibv_gid gid)
-{
-	unsigned index = fake_qp_ah_attr(real_of(from->qp))->grh.sgid_index;
-	union ibv_gid source;
-
-	assert_int_equal(fake_query_gid(real_of(from->qp)->context, 1, (int)index, &source), 0);
-	assert_memory_equal(&source, &gid, sizeof(gid));
-}
-
-static void carries_data(struct end *from, struct end *to, uint64_t wr_id)
-{
-	assert_int_equal(end_rdma(from, to, IBV_WR_RDMA_WRITE, wr_id, 0, 8, IBV_SEND_SIGNALED), 0);
-	assert_int_equal(end_run(from, 9), 1);
-	harness_expect_one(&h, from, wr_id);
-}
-
-static void carry_data_both_ways(struct end *a, struct end *b)
-{
-	carries_data(a, b, 1);
-	carries_data(b, a, 2);
-}
-
-static struct qp_row row_of(const Tether__QpRows *rows, const struct end *end, uint32_t lid)
-{
-	for (size_t i = 0; i < rows->n_local_qpn; i++) {
-		struct qp_row row = qp_rows_get(rows, i);
-
-		if (row.local_qpn == end->qp->qp_num && row.local_lid == lid)
-			return row;
-	}
-	fail_msg("no row of qp 0x%x", end->qp->qp_num);
-	return (struct qp_row){0};
-}
 
 static void each_end_is_led_to_where_the_other_is(void **state)
 {
@@ -134,28 +52,6 @@ static void the_program_sees_what_it_saw(void **state)
 	assert_int_equal(attr.ah_attr.grh.sgid_index, h.vm.gid_index);
 }
 
-static void reconnect(struct end *end, const struct end *to)
-{
-	struct ibv_qp_attr reset = {.qp_state = IBV_QPS_RESET};
-
-	assert_int_equal(ibv_modify_qp(end->qp, &reset, IBV_QP_STATE), 0);
-	end_connect(end, to, 0);
-}
-
-/* What stands in for another is no further one, and so no further name of the VM. */
-static void moves_bring_no_further_gids(void **state)
-{
-	struct ibv_gid_entry entries[FAKE_GIDS];
-
-	for (int i = 0; i < 4; i++) {
-		harness_move(&h);
-		assert_int_equal(ibv_query_gid_table(h.vm.context, entries, FAKE_GIDS, 0),
-		        FAKE_ETHERNET_GIDS);
-	}
-	reconnect(&h.vm, &h.peer);
-	assert_int_equal(harness_contexts, 4);
-}
-
 static void evidence_and_numbers_are_said_by_names(void **state)
 {
 	struct evidence_row evidence;
@@ -164,12 +60,12 @@ static void evidence_and_numbers_are_said_by_names(void **state)
 
 	harness_stop(&h);
 	evidence = evidence_rows_get(h.settled->evidence, 0);
-	assert_int_equal(evidence.local_lid, name(h.vm.gid));
-	assert_int_equal(evidence.remote_lid, name(h.peer.gid));
+	assert_int_equal(evidence.local_lid, name_of(h.vm.gid));
+	assert_int_equal(evidence.remote_lid, name_of(h.peer.gid));
 	harness_go_on(&h);
-	row = row_of(h.attached->qps, &h.vm, name(h.vm.gid));
-	assert_int_equal(row.remote_lid, name(h.peer.gid));
-	assert_int_equal(row.real_lid, name(fake_link_local_gid(vm_host())));
+	row = row_of(h.attached->qps, &h.vm, name_of(h.vm.gid));
+	assert_int_equal(row.remote_lid, name_of(h.peer.gid));
+	assert_int_equal(row.real_lid, name_of(fake_link_local_gid(vm_host())));
 	assert_true(gid_rows_find(h.attached->gids, row.real_lid, gid.raw));
 	assert_true(gid_rows_find(h.attached->gids, row.local_lid, gid.raw));
 }
@@ -231,11 +127,11 @@ static void peers_of_one_number_are_not_mixed_up(void **state)
 	end_connect(&vm, &far, 0);
 	assert_int_equal(harness_write(&h, 3), 0);
 	harness_stop(&h);
-	row = (struct qp_row){.local_lid = name(far.gid),
+	row = (struct qp_row){.local_lid = name_of(far.gid),
 	        .local_qpn = far.qp->qp_num,
 	        .real_qpn = MOVED_QPN,
-	        .real_lid = name(now),
-	        .remote_lid = name(vm.gid),
+	        .real_lid = name_of(now),
+	        .remote_lid = name_of(vm.gid),
 	        .remote_qpn = vm.qp->qp_num};
 	say_that(row, 0, now, h.settled);
 	/* It goes on naming one that it was connected to before. */
@@ -303,171 +199,18 @@ static void a_late_peer_is_led_to_where_the_vm_is(void **state)
 	carry_data_both_ways(&h.vm, &h.peer);
 }
 
-static int to_rtr(struct end *end, const struct end *to)
-{
-	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT, .port_num = 1};
-
-	assert_int_equal(
-	        ibv_modify_qp(end->qp, &attr,
-	                IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS),
-	        0);
-	attr = (struct ibv_qp_attr){.qp_state = IBV_QPS_RTR,
-	        .path_mtu = IBV_MTU_1024,
-	        .dest_qp_num = to->qp->qp_num,
-	        .ah_attr = end_address(end, to, 0)};
-	return ibv_modify_qp(end->qp, &attr,
-	        IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-	                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
-}
-
 static void a_late_peer_that_is_not_told_the_gid_goes_nowhere(void **state)
 {
 	int interest = harness_interest;
 
 	without_gids = true;
 	moved_before_they_connect();
-	assert_int_equal(to_rtr(&h.peer, &h.vm), EHOSTUNREACH);
+	assert_int_equal(end_to_rtr(&h.peer, &h.vm), EHOSTUNREACH);
 	assert_int_equal(real_of(h.peer.qp)->state, IBV_QPS_INIT);
 	assert_int_equal(harness_interest, interest);
 }
 
-/* Whoever connects to it may know it by any. */
-static void what_is_not_connected_is_said_to_be_at_each_gid(void **state)
-{
-	const union ibv_gid known[] = {fake_link_local_gid(1), fake_ipv4_gid(1)};
-
-	end_create_qp(&h.vm, &h);
-	harness_move(&h);
-	for (int i = 0; i < 2; i++) {
-		union ibv_gid now = i ? fake_ipv4_gid(vm_host()) : fake_link_local_gid(vm_host());
-		struct qp_row row = row_of(h.attached->qps, &h.vm, name(known[i]));
-
-		assert_int_equal(row.real_qpn, real_of(h.vm.qp)->qp_num);
-		assert_int_equal(row.real_lid, name(now));
-	}
-}
-
-static void what_is_made_after_a_move_is_announced_by_each_gid(void **state)
-{
-	struct end second = h.vm;
-
-	harness_move(&h);
-	end_create_qp(&second, &h);
-	assert_int_equal(harness_announced, 2);
-	assert_int_equal(ibv_destroy_qp(second.qp), 0);
-	assert_int_equal(harness_announced, 0);
-}
-
-/* ---- known from the beginning ---- */
-
-static int refused_with;
-static unsigned awaited;
-
-static int await(uint32_t context)
-{
-	awaited++;
-	assert_int_equal(context, context_of(h.vm.context)->number);
-	assert_int_equal(real_of(h.vm.qp)->state, IBV_QPS_INIT);
-	return refused_with;
-}
-
-static void nobody_is_connected_before_the_root_knows_it(void **state)
-{
-	/* Two GIDs of each context; one stands there for both versions of RoCE. */
-	assert_int_equal(harness_contexts, 4);
-	end_create_qp(&h.vm, &h);
-	end_create_qp(&h.peer, &h);
-	harness_awaited = await;
-	awaited = 0;
-	refused_with = EADDRINUSE;
-	assert_int_equal(to_rtr(&h.vm, &h.peer), EADDRINUSE);
-	assert_int_equal(real_of(h.vm.qp)->state, IBV_QPS_INIT);
-	refused_with = 0;
-	assert_int_equal(ibv_modify_qp(h.vm.qp, &(struct ibv_qp_attr){0}, IBV_QP_STATE), 0);
-	assert_int_equal(to_rtr(&h.vm, &h.peer), 0);
-	assert_int_equal(awaited, 2);
-}
-
-/* Its address is given to the port when the device is long open. */
-static void a_gid_that_comes_later_is_announced_before_it_is_used(void **state)
-{
-	harness_close(&h);
-	h = (struct harness){.ethernet = true, .lacks_ipv4 = true};
-	harness_open(&h);
-	assert_int_equal(harness_contexts, 3);
-	fake.lacks_ipv4 = false;
-	h.gids = GIDS_OF_IPV4;
-	harness_choose_gids(&h);
-	harness_connect(&h);
-	assert_int_equal(harness_contexts, 4);
-	harness_move(&h);
-	expect_leads_to(&h.peer, fake_ipv4_gid(vm_host()));
-}
-
-static bool shows(struct ibv_context *context, union ibv_gid wanted)
-{
-	union ibv_gid gid;
-	bool found = false;
-
-	for (int i = 0; i < FAKE_ETHERNET_GIDS; i++)
-		found |= !ibv_query_gid(context, 1, i, &gid) && !memcmp(&gid, &wanted, sizeof(gid));
-	return found;
-}
-
-static void who_opens_the_device_later_shows_what_it_has_now(void **state)
-{
-	struct ibv_context *later;
-	int before;
-
-	harness_move(&h);
-	before = harness_contexts;
-	later = ibv_open_device(h.vm.context->device);
-	assert_non_null(later);
-	assert_int_equal(harness_contexts, before + 2);
-	assert_true(shows(later, fake_link_local_gid(vm_host())));
-	assert_false(shows(later, h.vm.gid));
-	harness_move(&h);
-	carry_data_both_ways(&h.vm, &h.peer);
-	assert_int_equal(ibv_close_device(later), 0);
-	assert_int_equal(harness_contexts, before);
-}
-
-/* ---- what the device lacks ---- */
-
-static void attach_waits_for_a_gid_that_is_in_use(void **state)
-{
-	h.gids = GIDS_OF_IPV4;
-	harness_choose_gids(&h);
-	harness_connect(&h);
-	harness_stop(&h);
-	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
-	fake.slot = 1;
-	fake.lacks_ipv4 = true;
-	harness_expect(&h, TETHER__STEP__STEP_ATTACH, FAILED);
-	assert_string_equal(harness_reason(&h), "table-entry-missing");
-	fake.lacks_ipv4 = false;
-	harness_arrive(&h);
-	expect_leads_to(&h.peer, fake_ipv4_gid(vm_host()));
-	carry_data_both_ways(&h.vm, &h.peer);
-}
-
-/* It is nowhere, and who is told so is not sent to whoever has it by now. */
-static void a_gid_that_is_not_in_use_may_be_gone(void **state)
-{
-	union ibv_gid gid;
-	struct qp_row row;
-	struct end second = h.vm;
-
-	end_create_qp(&second, &h);
-	harness_stop(&h);
-	fake.lacks_ipv4 = true;
-	harness_go_on(&h);
-	carry_data_both_ways(&h.vm, &h.peer);
-	row = row_of(h.attached->qps, &second, name(fake_ipv4_gid(1)));
-	assert_int_equal(row.real_lid, row.local_lid);
-	assert_false(gid_rows_find(h.attached->gids, row.real_lid, gid.raw));
-	assert_int_equal(ibv_destroy_qp(second.qp), 0);
-}
+/* ---- where it arrives ---- */
 
 /* Nobody has it open, and for a while it is the only one that is there. */
 static void a_device_that_was_there_before_is_not_the_next(void **state)
@@ -539,28 +282,17 @@ static void after_an_abort_all_is_where_it_was(void **state)
 	carry_data_both_ways(&h.vm, &h.peer);
 }
 
-#define CONNECTED(test)   cmocka_unit_test_setup_teardown(test, setup_connected, teardown)
-#define UNCONNECTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(each_end_is_led_to_where_the_other_is),
 	        CONNECTED(the_program_sees_what_it_saw),
-	        CONNECTED(moves_bring_no_further_gids),
 	        CONNECTED(evidence_and_numbers_are_said_by_names),
 	        CONNECTED(each_queue_pair_has_its_own_gid_of_a_port),
 	        CONNECTED(peers_of_one_number_are_not_mixed_up),
 	        CONNECTED(who_is_not_told_the_gid_ends_with_an_error),
 	        UNCONNECTED(a_late_peer_is_led_to_where_the_vm_is),
 	        UNCONNECTED(a_late_peer_that_is_not_told_the_gid_goes_nowhere),
-	        UNCONNECTED(what_is_not_connected_is_said_to_be_at_each_gid),
-	        UNCONNECTED(what_is_made_after_a_move_is_announced_by_each_gid),
-	        UNCONNECTED(nobody_is_connected_before_the_root_knows_it),
-	        UNCONNECTED(a_gid_that_comes_later_is_announced_before_it_is_used),
-	        CONNECTED(who_opens_the_device_later_shows_what_it_has_now),
-	        UNCONNECTED(attach_waits_for_a_gid_that_is_in_use),
-	        CONNECTED(a_gid_that_is_not_in_use_may_be_gone),
 	        CONNECTED(a_device_that_was_there_before_is_not_the_next),
 	        CONNECTED(who_is_not_reached_at_once_is_tried_again),
 	        CONNECTED(who_is_never_reached_ends_with_an_error),
