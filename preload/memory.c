@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "preload/address_handle.h"
 #include "notifier/base/log.h"
+#include "preload/address_handle.h"
 #include "preload/aside.h"
 #include "preload/connection_devices.h"
 #include "preload/control.h"

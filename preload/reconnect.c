@@ -9,7 +9,6 @@
 #include "notifier/wire/rows.h"
 #include "preload/completions.h"
 #include "preload/connection_moves.h"
-#include "preload/connection_moves.h"
 #include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/move_address.h"
@@ -179,7 +178,6 @@ static void take_row(struct move *move, const struct qp_row *row, const Tether__
 	struct pair_names names = {
 	        row->local_lid, row->local_qpn, row->remote_lid, row->remote_qpn};
 	struct queue_pair *qp = move_find(move, &names);
-
 	int err;
 
 	if (!qp || qp->migration.connected || !qp->migration.renewed || qp->application_error)
