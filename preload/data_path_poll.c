@@ -49,7 +49,8 @@ static __attribute__((noinline)) bool header_looked_at(struct queue_pair *qp, st
 	return true;
 }
 
-static inline bool retired_looked_at(struct queue_pair *qp, struct ibv_wc *wc)
+static inline __attribute__((always_inline)) bool retired_looked_at(
+        struct queue_pair *qp, struct ibv_wc *wc)
 {
 	receive_counted(qp, wc);
 	if (qp->datagrams) {
@@ -63,8 +64,6 @@ static inline bool retired_looked_at(struct queue_pair *qp, struct ibv_wc *wc)
 
 static __attribute__((noinline)) bool receive_looked_at(struct queue_pair *qp, struct ibv_wc *wc)
 {
-	if (qp->has_headers)
-		return header_looked_at(qp, wc);
 	receive_retired(qp, wc);
 	return retired_looked_at(qp, wc);
 }
@@ -72,8 +71,6 @@ static __attribute__((noinline)) bool receive_looked_at(struct queue_pair *qp, s
 static __attribute__((noinline)) bool shared_receive_looked_at(
         struct queue_pair *qp, struct ibv_wc *wc)
 {
-	if (qp->has_headers)
-		return header_looked_at(qp, wc);
 	shared_receive_retired(qp, wc);
 	return retired_looked_at(qp, wc);
 }
@@ -89,7 +86,8 @@ static __attribute__((noinline)) bool shared_receive_completed(
 	if (tag_incarnation(wc->wr_id) != qp->srq->log.incarnation)
 		return false;
 	if (looks_at_receives(qp))
-		return shared_receive_looked_at(qp, wc);
+		return qp->has_headers ? header_looked_at(qp, wc)
+		                       : shared_receive_looked_at(qp, wc);
 	receive_counted(qp, wc);
 	shared_receive_retired(qp, wc);
 	connection_received(qp, wc);
@@ -103,7 +101,7 @@ static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	if (tag_incarnation(wc->wr_id) != qp->receives.incarnation)
 		return false;
 	if (looks_at_receives(qp))
-		return receive_looked_at(qp, wc);
+		return qp->has_headers ? header_looked_at(qp, wc) : receive_looked_at(qp, wc);
 	receive_counted(qp, wc);
 	receive_retired(qp, wc);
 	connection_received(qp, wc);

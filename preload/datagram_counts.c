@@ -38,24 +38,29 @@ static int grow(struct datagram_counts *counts)
 	return 0;
 }
 
+/* Whoever is counted already is found without saving registers for this. */
+static __attribute__((noinline)) struct datagram_count *add(
+        struct datagram_counts *counts, uint32_t own, uint64_t other)
+{
+	struct datagram_count *at;
+
+	if (!(other >> 32))
+		return NULL;
+	if (2 * (counts->used + 1) > counts->size && grow(counts))
+		return NULL;
+	at = place_of(counts, own, other);
+	counts->used++;
+	at->other = other;
+	at->own = own;
+	return at;
+}
+
 struct datagram_count *datagram_counts_at(
         struct datagram_counts *counts, uint32_t own, uint64_t other)
 {
 	struct datagram_count *at = counts->size ? place_of(counts, own, other) : NULL;
 
-	if (at && at->other)
-		return at;
-	if (!(other >> 32))
-		return NULL;
-	if (!at || 2 * (counts->used + 1) > counts->size) {
-		if (grow(counts))
-			return NULL;
-		at = place_of(counts, own, other);
-	}
-	counts->used++;
-	at->other = other;
-	at->own = own;
-	return at;
+	return at && at->other ? at : add(counts, own, other);
 }
 
 void datagram_counts_fini(struct datagram_counts *counts)

@@ -202,6 +202,8 @@ static bool run(const struct path *path, unsigned long count)
 	sge = (struct ibv_sge){.addr = (uintptr_t)end->memory, .length = 8, .lkey = end->mr->lkey};
 	if (path->ethernet)
 		begin_on_ethernet();
+	else if (path->type == IBV_QPT_UD)
+		completed.wc = (struct ibv_wc){.slid = FAKE_LID_PEER, .src_qp = end->remote_qpn};
 	stub_the_device_of(real_of(end->qp));
 	/* Gates have owners, and symbols are bound, from the first one on. */
 	ok = path->one() && messages(path->one, count);
