@@ -29,6 +29,7 @@ SETTINGS = {
     "log": "syslog",  # or a file
 }
 XML_MOST = 4 << 20  # bytes that are looked at
+UUID_CHARACTERS = 36
 ANSWER_MOST = 8 << 20
 STOCK_S = 20
 PAUSE_S = 0.2
@@ -96,7 +97,7 @@ class Domain:
         parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = self.begin, self.end, self.text
         parser.StartDoctypeDeclHandler = self.doctype  # libvirt writes none; with it go all entities
         parser.Parse(xml, True)
-        if not re.fullmatch(r"[0-9a-f-]{0,36}", self.uuid):
+        if not re.fullmatch(f"[0-9a-f-]{{0,{UUID_CHARACTERS}}}", self.uuid):
             raise ValueError("its UUID is none")
 
     def doctype(self, *_):
@@ -121,7 +122,8 @@ class Domain:
         self.path.pop()
 
     def text(self, text):
-        if self.path == ["domain", "uuid"]:
+        """Of one that has been too long for a while no more is kept: it comes in pieces, and libvirt waits."""
+        if self.path == ["domain", "uuid"] and len(self.uuid) <= UUID_CHARACTERS:
             self.uuid += text.strip()
 
 

@@ -6,6 +6,7 @@ refused, and only where its settings say so, nothing is said on standard output,
 import contextlib
 import os
 import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -321,6 +322,17 @@ def xml_that_is_none_stops_nobody():
             hook.refuses("what the domain has is not known", xml=xml)
 
 
+def of_a_uuid_no_more_is_kept_than_one_has():
+    """Kept, 4 MiB of it that come line by line would be a minute's work, for which libvirt waits."""
+    kind = runpy.run_path(HOOK)["Domain"]
+    known = kind(domain())
+    equal(known.uuid, UUID)
+    known.path = ["domain", "uuid"]
+    for _ in range(100):
+        known.text("x" * 100)
+    equal(len(known.uuid) <= len(UUID) + 100, True, len(known.uuid))
+
+
 def names_that_no_vm_of_tethers_has_are_left_alone():
     names = ["two words", "vm1\nmigrate", "../../etc", ".hidden", "$(touch x)", "'; touch x", "-", "x" * 65, "\u00fcber", b"\xff\xfe", "", "vm1/steps", "%s%n"]
     with Stage() as stage:
@@ -393,6 +405,6 @@ run([the_end_at_the_source_is_reported_as_moved, another_end_at_either_host_is_r
      what_is_not_awaited_yet_or_any_more_is_left, libvirt_waits_for_nobody, whoever_does_not_answer_is_not_there,
      the_guard_waits_so_long_and_no_longer, what_is_not_tethers_to_move_may_come, who_has_a_vf_comes_when_tether_waits_for_its_memory,
      a_driver_may_have_it_moved_by_libvirt, nothing_but_migrate_is_ever_refused, by_default_nothing_is_refused_at_all,
-     xml_that_is_none_stops_nobody, names_that_no_vm_of_tethers_has_are_left_alone, vms_may_be_known_by_their_uuid,
-     the_agent_is_told_to_take_stock_when_there_is_another, the_sample_of_settings_is_good,
+     xml_that_is_none_stops_nobody, of_a_uuid_no_more_is_kept_than_one_has, names_that_no_vm_of_tethers_has_are_left_alone,
+     vms_may_be_known_by_their_uuid, the_agent_is_told_to_take_stock_when_there_is_another, the_sample_of_settings_is_good,
      what_is_wrong_with_the_settings_is_said_and_stops_nobody])
