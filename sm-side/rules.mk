@@ -62,7 +62,7 @@ $(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/migration/a
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_admission_vfs,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_gids,tests/unit/migration_said.c sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c $(NUMBERS_SOURCES) \
+$(call unit_test,smd_gids,tests/unit/migration_said.c sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c \
 	$(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_both_ends,tests/unit/both_ends_crew.c $(addprefix sm-side/migration/,turns.c admission.c admission_vfs.c) sm-side/root/inventory.c $(INTEREST_SOURCES) \
 	$(MIGRATION_SOURCES),-lprotobuf-c)
@@ -71,6 +71,7 @@ $(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/migration/adm
 $(call unit_test,smd_shared_port,$(NUMBERS_SOURCES) sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_heard_gids,$(NUMBERS_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_late_gids,$(NUMBERS_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/root/agents.c sm-side/api/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
 DIRECTORY_TEST_SOURCES := tests/unit/smd_directory_hand.c $(DIRECTORY_SOURCES) $(NAME_SOURCES) $(LEDGER_SOURCES)
 $(call unit_test,smd_directory,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)

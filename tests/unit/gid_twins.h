@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* Two GIDs that have one name: there are such, and somebody may choose them. */
+/* GIDs by number, and two that have one name: there are such, and somebody may choose them. */
 #ifndef TETHER_TESTS_GID_TWINS_H
 #define TETHER_TESTS_GID_TWINS_H
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/relay/interest.h"
 #include "notifier/wire/gid_name.h"
 
 enum { GIDS_TRIED = 1 << 18 };
@@ -27,6 +28,15 @@ static inline void numbered_gid(uint32_t number, uint8_t gid[GID_BYTES])
 	gid[0] = 0xfe;
 	gid[1] = 0x80;
 	memcpy(gid + 12, &number, sizeof(number));
+}
+
+static inline struct address numbered_address(uint32_t number)
+{
+	struct address address = {0};
+
+	numbered_gid(number, address.gid);
+	address.lid = gid_name(address.gid);
+	return address;
 }
 
 /* False: none were found. */

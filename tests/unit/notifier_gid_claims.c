@@ -9,10 +9,9 @@ enum { CONTEXT = 3 };
 
 static struct address at_gid(uint32_t number, uint32_t context)
 {
-	struct address address = {.context = context};
+	struct address address = numbered_address(number);
 
-	numbered_gid(number, address.gid);
-	address.lid = gid_name(address.gid);
+	address.context = context;
 	return address;
 }
 

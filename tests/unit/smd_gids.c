@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* VMs without LIDs: what their events say, what is kept of answers, and what late peers are told.
- */
+/* VMs without LIDs: how they are admitted, what their events say, and what is kept of answers and
+ * in the journal. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,24 +9,14 @@
 #include "sm-side/migration/admission.h"
 #include "sm-side/migration/needs.h"
 #include "sm-side/migration/orders.h"
-#include "sm-side/root/numbers.h"
 #include "tests/unit/gid_twins.h"
 #include "tests/unit/migration_said.h"
 
-enum { CONTEXT = 3, GIDS_BEYOND = 4097 };
-
-static struct address at_gid(uint32_t number)
-{
-	struct address address = {0};
-
-	numbered_gid(number, address.gid);
-	address.lid = gid_name(address.gid);
-	return address;
-}
+enum { GIDS_BEYOND = 4097 };
 
 static uint32_t name_at(uint32_t number)
 {
-	return at_gid(number).lid;
+	return numbered_address(number).lid;
 }
 
 /* ---- who is known so ---- */
@@ -83,7 +73,7 @@ static struct migration by_gids(uint32_t count)
 	intent.address.lid = gid_of_vm(intent.vm, intent.address.gid);
 	migration_init(&m, &intent, deadlines);
 	for (uint32_t i = 1; i <= count; i++)
-		assert_int_equal(migration_gid_add(&m, at_gid(i).gid), 0);
+		assert_int_equal(migration_gid_add(&m, numbered_address(i).gid), 0);
 	return m;
 }
 
@@ -125,9 +115,9 @@ static void it_is_known_by_each_once_and_by_so_many(void **unused)
 {
 	struct migration m = by_gids(MIGRATION_GIDS_MAX);
 
-	assert_int_equal(migration_gid_add(&m, at_gid(7).gid), 0);
+	assert_int_equal(migration_gid_add(&m, numbered_address(7).gid), 0);
 	assert_int_equal(m.gid_count, MIGRATION_GIDS_MAX);
-	assert_int_equal(migration_gid_add(&m, at_gid(65).gid), -ENOSPC);
+	assert_int_equal(migration_gid_add(&m, numbered_address(65).gid), -ENOSPC);
 	assert_int_equal(migration_other_lids(&m), MIGRATION_GIDS_MAX);
 	migration_clear(&m);
 }
@@ -180,8 +170,8 @@ static void settled(struct migration *m, const uint8_t *more)
 	say_init(&w, TETHER__STEP__STEP_SETTLE);
 	said_qp(&w.said, name_at(1), 0x100, name_at(20), 0x200);
 	said_qp(&w.said, name_at(20), 0x200, name_at(1), 0x100);
-	say_gid(&w, at_gid(1).gid);
-	say_gid(&w, at_gid(20).gid);
+	say_gid(&w, numbered_address(1).gid);
+	say_gid(&w, numbered_address(20).gid);
 	if (more)
 		say_gid(&w, more);
 	say(&w, m);
@@ -207,11 +197,11 @@ static void reconnect_has_both_sides_gids(void **unused)
 	struct order order;
 
 	settled(&m, NULL);
-	rebuilt_at(&m, at_gid(30).gid);
+	rebuilt_at(&m, numbered_address(30).gid);
 	assert_int_equal(order_fill_step(&order, &m, ACTION_RECONNECT, 2), 0);
 	assert_int_equal(order.event.qps->n_local_lid, 2); /* the VM's of before are gone */
 	assert_true(gid_rows_find(order.event.gids, name_at(30), gid));
-	assert_memory_equal(gid, at_gid(30).gid, GID_BYTES);
+	assert_memory_equal(gid, numbered_address(30).gid, GID_BYTES);
 	assert_true(gid_rows_find(order.event.gids, name_at(20), gid));
 	assert_int_equal(order_fill_step(&order, &m, ACTION_RESUME, 2), 0);
 	assert_null(order.event.gids);
@@ -354,119 +344,6 @@ static void what_was_said_of_gids_is_kept(void **unused)
 	free(bytes);
 }
 
-/* ---- late peers ---- */
-
-struct late {
-	Tether__QpRows qps;
-	Tether__KeyRows keys;
-	Tether__GidRows gids;
-	struct numbers numbers;
-};
-
-/* Its context, and a queue pair 0x700 that was made in it since. */
-static const struct address *announced(void *owner, const struct address *address)
-{
-	static struct address kept;
-
-	kept = *address;
-	kept.context = CONTEXT;
-	return address->context == CONTEXT || address->qpn == 0x700 ? &kept : NULL;
-}
-
-/* The VM is known as 1 and as 2, which are led to 31 and 32 now. */
-static void late_make(struct late *late)
-{
-	struct qp_row rows[] = {
-	        {name_at(1), 0x100, 0x1100, name_at(20), 0x200, 0, CONTEXT, name_at(31), 1},
-	        {name_at(2), 0x300, 0x1300, 0, 0, 0, CONTEXT, name_at(32), 1},
-	        {name_at(20), 0x200, 0x200, name_at(1), 0x100, 0, 9, name_at(20), 0}};
-	struct key_row key = {CONTEXT, 5, 6, 0};
-
-	*late = (struct late){.qps = TETHER__QP_ROWS__INIT,
-	        .keys = TETHER__KEY_ROWS__INIT,
-	        .gids = TETHER__GID_ROWS__INIT};
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		assert_int_equal(qp_rows_append(&late->qps, &rows[i]), 0);
-	assert_int_equal(key_rows_append(&late->keys, &key), 0);
-	for (uint32_t i = 31; i <= 33; i++)
-		assert_int_equal(gid_rows_add(&late->gids, at_gid(i).gid), 0);
-	for (uint32_t i = 1; i <= 2; i++) {
-		struct address address = at_gid(i);
-
-		assert_int_equal(numbers_set(&late->numbers, &address, false, &late->qps,
-		                         &late->keys, &late->gids),
-		        0);
-	}
-	rows_clear(&late->qps.base);
-	rows_clear(&late->keys.base);
-	rows_clear(&late->gids.base);
-}
-
-static void late_end(struct late *late)
-{
-	rows_clear(&late->qps.base);
-	rows_clear(&late->keys.base);
-	rows_clear(&late->gids.base);
-	numbers_clear(&late->numbers);
-}
-
-/* One row, and the GID that it leads to among @gids. */
-static void leads_to(struct late *late, uint32_t real_qpn, uint32_t number, size_t gids)
-{
-	uint8_t gid[GID_BYTES];
-	size_t count;
-
-	assert_int_equal(qp_rows_count(&late->qps, &count), 0);
-	assert_int_equal(count, 1);
-	assert_int_equal(late->qps.real_qpn[0], real_qpn);
-	assert_int_equal(late->qps.real_lid[0], name_at(number));
-	assert_int_equal(gid_rows_count(&late->gids, &count), 0);
-	assert_int_equal(count, gids);
-	assert_true(gid_rows_find(&late->gids, name_at(number), gid));
-}
-
-static void who_connects_later_is_told_where(void **unused)
-{
-	struct address known = at_gid(1);
-	struct late late;
-
-	late_make(&late);
-	assert_int_equal(numbers_find(&late.numbers, &known, 0x100, false, announced, NULL,
-	                         &late.qps, &late.keys, &late.gids),
-	        0);
-	leads_to(&late, 0x1100, 31, 1);
-	assert_int_equal(late.keys.n_context, 1);
-	late_end(&late);
-}
-
-/* With the GID by which the VM is known, for whoever hears from there. */
-static void who_sends_datagrams_later_as_well(void **unused)
-{
-	struct address known = at_gid(2);
-	struct late late;
-
-	late_make(&late);
-	assert_int_equal(numbers_find_datagrams(
-	                         &late.numbers, &known, announced, NULL, &late.qps, &late.gids),
-	        0);
-	leads_to(&late, 0x1300, 32, 2);
-	late_end(&late);
-}
-
-/* It was made since: its number is its own, and it is where the others at that name are. */
-static void a_queue_pair_made_since_is_where_its_name_leads(void **unused)
-{
-	struct address known = at_gid(2);
-	struct late late;
-
-	late_make(&late);
-	assert_int_equal(numbers_find(&late.numbers, &known, 0x700, false, announced, NULL,
-	                         &late.qps, &late.keys, &late.gids),
-	        0);
-	leads_to(&late, 0x700, 32, 1);
-	late_end(&late);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -481,9 +358,6 @@ int main(void)
 	        cmocka_unit_test(a_successor_knows_by_which_gids),
 	        cmocka_unit_test(what_cannot_be_is_damage),
 	        cmocka_unit_test(what_was_said_of_gids_is_kept),
-	        cmocka_unit_test(who_connects_later_is_told_where),
-	        cmocka_unit_test(who_sends_datagrams_later_as_well),
-	        cmocka_unit_test(a_queue_pair_made_since_is_where_its_name_leads),
 	};
 
 	return cmocka_run_group_tests_name("gids", tests, NULL, NULL);

@@ -10,8 +10,7 @@
 #include <string.h>
 
 #include "notifier/wire/gid_name.h"
-#include "notifier/wire/rows.h"
-#include "sm-side/root/numbers.h"
+#include "tests/unit/late_peers.h"
 
 enum { CONTEXT = 1, QPN = 0x40, REAL_QPN = 0x90 };
 
@@ -20,10 +19,7 @@ enum { A, B, C, D, GIDS };
 
 struct test {
 	uint8_t gids[GIDS][GID_BYTES];
-	struct numbers numbers;
-	struct interest *announced;
-	Tether__QpRows qps;
-	Tether__GidRows found;
+	struct late_peers late;
 };
 
 static uint32_t name(const struct test *t, int which)
@@ -37,11 +33,6 @@ static struct address address_of(const struct test *t, int which)
 
 	memcpy(address.gid, t->gids[which], sizeof(address.gid));
 	return address;
-}
-
-static const struct address *announced(void *owner, const struct address *address)
-{
-	return interest_find(((struct test *)owner)->announced, address);
 }
 
 static void moved(struct test *t)
@@ -65,9 +56,9 @@ static void moved(struct test *t)
 	for (int known = A; known <= B; known++) {
 		struct address vm = address_of(t, known), context = vm;
 
-		assert_int_equal(numbers_set(&t->numbers, &vm, false, &qps, &keys, &gids), 0);
+		assert_int_equal(numbers_set(&t->late.numbers, &vm, false, &qps, &keys, &gids), 0);
 		context.context = CONTEXT;
-		interest_add(t->announced, 1, &context);
+		interest_add(t->late.announced, 1, &context);
 	}
 	rows_clear(&qps.base);
 	rows_clear(&gids.base);
@@ -77,9 +68,7 @@ static int setup(void **state)
 {
 	static struct test test;
 
-	test = (struct test){.announced = interest_create()};
-	tether__qp_rows__init(&test.qps);
-	tether__gid_rows__init(&test.found);
+	late_peers_init(&test.late);
 	for (int i = 0; i < GIDS; i++)
 		memcpy(test.gids[i], (uint8_t[GID_BYTES]){0xfe, 0x80, [15] = (uint8_t)(i + 1)},
 		        GID_BYTES);
@@ -92,25 +81,24 @@ static int teardown(void **state)
 {
 	struct test *t = *state;
 
-	numbers_clear(&t->numbers);
-	interest_destroy(t->announced);
-	rows_clear(&t->qps.base);
-	rows_clear(&t->found.base);
+	late_peers_clear(&t->late);
 	return 0;
 }
 
 static size_t asked(struct test *t, const struct address *address)
 {
-	rows_clear(&t->qps.base);
-	rows_clear(&t->found.base);
-	assert_int_equal(
-	        numbers_find_datagrams(&t->numbers, address, announced, t, &t->qps, &t->found), 0);
-	return t->qps.n_local_qpn;
+	struct late_peers *late = &t->late;
+
+	late_peers_forget(late);
+	assert_int_equal(numbers_find_datagrams(&late->numbers, address, late_peers_announced, late,
+	                         &late->qps, &late->gids),
+	        0);
+	return late->qps.n_local_qpn;
 }
 
 static void expect_known_as(struct test *t, int known)
 {
-	struct qp_row row = qp_rows_get(&t->qps, 0);
+	struct qp_row row = qp_rows_get(&t->late.qps, 0);
 	uint8_t gid[GID_BYTES];
 
 	assert_int_equal(row.local_lid, name(t, known));
@@ -118,7 +106,7 @@ static void expect_known_as(struct test *t, int known)
 	assert_int_equal(row.local_qpn, QPN);
 	assert_int_equal(row.real_qpn, REAL_QPN);
 	for (int which = known; which < GIDS; which += C) {
-		assert_true(gid_rows_find(&t->found, name(t, which), gid));
+		assert_true(gid_rows_find(&t->late.gids, name(t, which), gid));
 		assert_memory_equal(gid, t->gids[which], sizeof(gid));
 	}
 }
@@ -163,7 +151,7 @@ static void who_has_ended_is_not_told(void **state)
 	struct address heard = address_of(t, C), context = address_of(t, A);
 
 	context.context = CONTEXT;
-	interest_drop(t->announced, 1, &context);
+	interest_drop(t->late.announced, 1, &context);
 	assert_int_equal(asked(t, &heard), 0);
 	heard = address_of(t, D);
 	assert_int_equal(asked(t, &heard), 1);

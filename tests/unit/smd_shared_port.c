@@ -10,13 +10,12 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#include "notifier/wire/rows.h"
-#include "sm-side/root/numbers.h"
 #include "sm-side/root/shared_event.h"
 #include "notifier/base/deadlines.h"
 #include "sm-side/migration/migration.h"
 #include "sm-side/migration/sm_talk.h"
 #include "sm-side/migration/testimony.h"
+#include "tests/unit/late_peers.h"
 
 /*
  * VM A was known at LID 5 and is at 7; B was at 6 and is at 5, where A has been. Both have a queue
@@ -27,25 +26,13 @@ enum { A_HOME = 5, A_NOW = 7, B_HOME = 6, A_CONTEXT = 1, B_CONTEXT = 2 };
 static const struct address a = {.lid = A_HOME, .gid = {0xfe, 0x80, [15] = 1}};
 static const struct address b = {.lid = B_HOME, .gid = {0xfe, 0x80, [15] = 2}};
 
-struct test {
-	struct numbers numbers;
-	struct interest *announced;
-	Tether__QpRows qps;
-	Tether__KeyRows keys;
-};
-
-static const struct address *announced(void *owner, const struct address *address)
-{
-	return interest_find(((struct test *)owner)->announced, address);
-}
-
-static void announce(struct test *t, uint16_t lid, uint32_t qpn, uint32_t context)
+static void announce(struct late_peers *t, uint16_t lid, uint32_t qpn, uint32_t context)
 {
 	interest_add(
 	        t->announced, 1, &(struct address){.lid = lid, .qpn = qpn, .context = context});
 }
 
-static void moved(struct test *t, const struct address *vm, uint32_t home, uint32_t now,
+static void moved(struct late_peers *t, const struct address *vm, uint32_t home, uint32_t now,
         uint32_t context, uint32_t real_qpn)
 {
 	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
@@ -69,38 +56,30 @@ static void moved(struct test *t, const struct address *vm, uint32_t home, uint3
 
 static int setup(void **state)
 {
-	static struct test test;
+	static struct late_peers late;
 
-	test = (struct test){.announced = interest_create()};
-	tether__qp_rows__init(&test.qps);
-	tether__key_rows__init(&test.keys);
-	moved(&test, &a, A_HOME, A_NOW, A_CONTEXT, 0x90);
-	moved(&test, &b, B_HOME, A_HOME, B_CONTEXT, 0x40);
-	*state = &test;
+	late_peers_init(&late);
+	moved(&late, &a, A_HOME, A_NOW, A_CONTEXT, 0x90);
+	moved(&late, &b, B_HOME, A_HOME, B_CONTEXT, 0x40);
+	*state = &late;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct test *t = *state;
-
-	numbers_clear(&t->numbers);
-	interest_destroy(t->announced);
-	rows_clear(&t->qps.base);
-	rows_clear(&t->keys.base);
+	late_peers_clear(*state);
 	return 0;
 }
 
 /* What who connects to @qpn at @lid is told; NULL: nothing. */
-static const struct qp_row *found(struct test *t, uint16_t lid, uint32_t qpn)
+static const struct qp_row *found(struct late_peers *t, uint16_t lid, uint32_t qpn)
 {
 	static struct qp_row row;
 	struct address asked = {.lid = lid};
 
-	rows_clear(&t->qps.base);
-	rows_clear(&t->keys.base);
-	assert_int_equal(numbers_find(&t->numbers, &asked, qpn, false, announced, t, &t->qps,
-	                         &t->keys, NULL),
+	late_peers_forget(t);
+	assert_int_equal(numbers_find(&t->numbers, &asked, qpn, false, late_peers_announced, t,
+	                         &t->qps, &t->keys, NULL),
 	        0);
 	if (!t->qps.n_local_qpn)
 		return NULL;
@@ -124,19 +103,19 @@ static void a_number_is_found_by_the_lid_that_it_was_told_with(void **state)
 
 static void a_gid_says_whose_it_is(void **state)
 {
-	struct test *t = *state;
+	struct late_peers *t = *state;
 	struct address asked = b;
 
 	asked.lid = A_HOME;
-	assert_int_equal(numbers_find(&t->numbers, &asked, 0x40, false, announced, t, &t->qps,
-	                         &t->keys, NULL),
+	assert_int_equal(numbers_find(&t->numbers, &asked, 0x40, false, late_peers_announced, t,
+	                         &t->qps, &t->keys, NULL),
 	        0);
 	assert_int_equal(t->qps.n_local_qpn, 0);
 }
 
 static void what_a_moved_context_makes_is_where_it_is(void **state)
 {
-	struct test *t = *state;
+	struct late_peers *t = *state;
 	const struct qp_row *row;
 
 	announce(t, A_HOME, 0x77, A_CONTEXT);
@@ -152,12 +131,13 @@ static void what_a_moved_context_makes_is_where_it_is(void **state)
 
 static void a_lids_table_has_who_left_and_who_came(void **state)
 {
-	struct test *t = *state;
+	struct late_peers *t = *state;
 	struct address asked = {.lid = A_HOME};
 	unsigned left = 0, came = 0;
 
 	assert_int_equal(
-	        numbers_find_datagrams(&t->numbers, &asked, announced, t, &t->qps, NULL), 0);
+	        numbers_find_datagrams(&t->numbers, &asked, late_peers_announced, t, &t->qps, NULL),
+	        0);
 	for (size_t i = 0; i < t->qps.n_local_qpn; i++) {
 		struct qp_row row = qp_rows_get(&t->qps, i);
 
@@ -173,14 +153,14 @@ static void a_lids_table_has_who_left_and_who_came(void **state)
 
 static void who_has_ended_is_told_by_the_lid_that_it_showed(void **state)
 {
-	struct test *t = *state;
+	struct late_peers *t = *state;
 	struct address asked = {.lid = A_HOME};
 
-	assert_false(numbers_are_doubtful(&t->numbers, &asked, announced, t));
+	assert_false(numbers_are_doubtful(&t->numbers, &asked, late_peers_announced, t));
 	interest_drop(t->announced, 1, &(struct address){.lid = A_HOME, .context = A_CONTEXT});
-	assert_true(numbers_are_doubtful(&t->numbers, &asked, announced, t));
-	numbers_forget_doubtful(&t->numbers, &asked, announced, t);
-	assert_false(numbers_are_doubtful(&t->numbers, &asked, announced, t));
+	assert_true(numbers_are_doubtful(&t->numbers, &asked, late_peers_announced, t));
+	numbers_forget_doubtful(&t->numbers, &asked, late_peers_announced, t);
+	assert_false(numbers_are_doubtful(&t->numbers, &asked, late_peers_announced, t));
 	assert_null(found(t, A_HOME, 0x40));
 	assert_non_null(found(t, B_HOME, 0x40));
 }
@@ -189,14 +169,14 @@ static void who_has_ended_is_told_by_the_lid_that_it_showed(void **state)
 static void who_sends_datagrams_asks_for_no_connection(void **state)
 {
 	struct address asked = {.lid = A_HOME};
-	struct test *t = *state;
+	struct late_peers *t = *state;
 
-	assert_int_equal(numbers_find(&t->numbers, &asked, 0x41, true, announced, t, &t->qps,
-	                         &t->keys, NULL),
+	assert_int_equal(numbers_find(&t->numbers, &asked, 0x41, true, late_peers_announced, t,
+	                         &t->qps, &t->keys, NULL),
 	        0);
 	assert_int_equal(t->qps.n_local_qpn, 0);
-	assert_int_equal(numbers_find(&t->numbers, &asked, 0x40, true, announced, t, &t->qps,
-	                         &t->keys, NULL),
+	assert_int_equal(numbers_find(&t->numbers, &asked, 0x40, true, late_peers_announced, t,
+	                         &t->qps, &t->keys, NULL),
 	        0);
 	assert_int_equal(t->qps.n_local_qpn, 1);
 }
@@ -204,7 +184,7 @@ static void who_sends_datagrams_asks_for_no_connection(void **state)
 /* ---- what the root adds to an event ---- */
 
 static struct shared_event made_of(
-        struct test *t, Tether__Step step, uint16_t lid, Tether__QpRows *qps)
+        struct late_peers *t, Tether__Step step, uint16_t lid, Tether__QpRows *qps)
 {
 	Tether__Event event = TETHER__EVENT__INIT;
 	Tether__Address wire;
