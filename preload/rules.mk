@@ -51,7 +51,7 @@ surface-table: $(B)/unit/shim_surface
 # The library over a fake HCA.
 SHIM_HARNESS := $(SHIM_BARE) $(addprefix tests/unit/,shim_fake_hca.c shim_fake_loss.c shim_fake_devices.c shim_fake_memory.c shim_fake_completions.c \
 	shim_fake_queue_pairs.c shim_fake_shared_queues.c shim_fake_wire.c shim_fake_windows.c shim_fake_rarities.c shim_fake_tables.c shim_fake_ethernet.c shim_fake_clocks.c shim_fake_events.c \
-	shim_fake_rdmacm.c shim_ends.c shim_end_work.c shim_harness.c shim_harness_agent.c shim_harness_root.c shim_watched.c) tests/simfabric/verbs_face_acks.c
+	shim_fake_rdmacm.c shim_fake_cm_devices.c shim_fake_cm_events.c shim_ends.c shim_end_work.c shim_harness.c shim_harness_agent.c shim_harness_root.c shim_watched.c) tests/simfabric/verbs_face_acks.c
 $(call unit_test,shim_old_symbols,$(SHIM_HARNESS),-rdynamic -lprotobuf-c -lpthread -ldl)
 $(call unit_test,shim_contexts,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_signals,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
