@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "tests/unit/elf_symbols.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -121,4 +129,42 @@ struct elf_symbol *elf_symbols_read(const char *path, size_t *count)
 		};
 	}
 	return found;
+}
+
+struct elf_symbol *elf_symbols_installed(const char *library, size_t *count)
+{
+	void *handle = dlopen(library, RTLD_NOW);
+	struct elf_symbol *symbols;
+	struct link_map *map;
+
+	assert_non_null(handle);
+	assert_int_equal(dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
+	symbols = elf_symbols_read(map->l_name, count);
+	dlclose(handle);
+	assert_non_null(symbols);
+	return symbols;
+}
+
+struct elf_symbol *elf_symbols_ours(size_t *count)
+{
+	static const char library[] = "../lib/libtether.so";
+	char path[4096];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof(library));
+	struct elf_symbol *symbols;
+
+	assert_in_range(length, 1, sizeof(path) - sizeof(library) - 1);
+	path[length] = '\0';
+	strcpy(strrchr(path, '/') + 1, library);
+	symbols = elf_symbols_read(path, count);
+	assert_non_null(symbols);
+	return symbols;
+}
+
+bool elf_version_is(const char *named, const char *version)
+{
+	for (; *named && *version; named++, version++) {
+		if (*named != *version && !(*named == '_' && *version == '.'))
+			return false;
+	}
+	return *named == *version;
 }

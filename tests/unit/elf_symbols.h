@@ -13,5 +13,12 @@ struct elf_symbol {
 
 /* Strings are in the file's image, which stays. NULL: it is no such library. */
 struct elf_symbol *elf_symbols_read(const char *path, size_t *count);
+/* Of the library of that name that the loader finds, and of libtether.so beside the test's folder;
+ * the test fails where there is none. */
+struct elf_symbol *elf_symbols_installed(const char *library, size_t *count);
+struct elf_symbol *elf_symbols_ours(size_t *count);
+
+/* @named as preload/'s tables have versions: 1_10 there is 1.10. */
+bool elf_version_is(const char *named, const char *version);
 
 #endif

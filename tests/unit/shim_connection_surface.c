@@ -9,12 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dlfcn.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/unit/elf_symbols.h"
 
@@ -30,21 +27,11 @@ static const struct row {
 };
 enum { ROWS = sizeof(rows) / sizeof(*rows) };
 
-/* 1_1 in the table is 1.1. */
-static bool is_version(const char *named, const char *version)
-{
-	const char *dot = strchr(version, '.');
-
-	return dot && strlen(named) == strlen(version) &&
-	       !strncmp(named, version, (size_t)(dot - version)) &&
-	       !strcmp(strrchr(named, '_') + 1, dot + 1);
-}
-
 static const struct row *row_of(const struct elf_symbol *symbol)
 {
 	for (int i = 0; i < ROWS; i++) {
 		if (!strcmp(rows[i].name, symbol->name) &&
-		        is_version(rows[i].version, symbol->version))
+		        elf_version_is(rows[i].version, symbol->version))
 			return &rows[i];
 	}
 	return NULL;
@@ -59,36 +46,10 @@ static bool has(const struct elf_symbol *symbols, size_t count, const struct row
 	return false;
 }
 
-static struct elf_symbol *installed(size_t *count)
-{
-	void *handle = dlopen("librdmacm.so.1", RTLD_NOW);
-	struct elf_symbol *symbols;
-	struct link_map *map;
-
-	assert_non_null(handle);
-	assert_int_equal(dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
-	symbols = elf_symbols_read(map->l_name, count);
-	dlclose(handle);
-	assert_non_null(symbols);
-	return symbols;
-}
-
-static struct elf_symbol *ours(size_t *count)
-{
-	static const char library[] = "../lib/libtether.so";
-	char path[4096];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof(library));
-
-	assert_in_range(length, 1, sizeof(path) - sizeof(library) - 1);
-	path[length] = '\0';
-	strcpy(strrchr(path, '/') + 1, library);
-	return elf_symbols_read(path, count);
-}
-
 static void every_symbol_is_named(void **state)
 {
 	size_t count;
-	struct elf_symbol *symbols = installed(&count);
+	struct elf_symbol *symbols = elf_symbols_installed("librdmacm.so.1", &count);
 
 	assert_in_range(count, 50, 1000);
 	for (size_t i = 0; i < count; i++) {
@@ -101,7 +62,7 @@ static void every_symbol_is_named(void **state)
 static void no_symbol_is_made_up(void **state)
 {
 	size_t count;
-	struct elf_symbol *symbols = installed(&count);
+	struct elf_symbol *symbols = elf_symbols_installed("librdmacm.so.1", &count);
 
 	for (int i = 0; i < ROWS; i++) {
 		if (!has(symbols, count, &rows[i]))
@@ -113,9 +74,8 @@ static void no_symbol_is_made_up(void **state)
 static void the_library_defines_what_is_wrapped_and_nothing_else(void **state)
 {
 	size_t count;
-	struct elf_symbol *symbols = ours(&count);
+	struct elf_symbol *symbols = elf_symbols_ours(&count);
 
-	assert_non_null(symbols);
 	for (int i = 0; i < ROWS; i++) {
 		if (has(symbols, count, &rows[i]) != rows[i].is_wrapped)
 			fail_msg("%s@%s", rows[i].name, rows[i].version);

@@ -10,14 +10,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <infiniband/verbs.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/unit/elf_symbols.h"
 #include "tests/unit/surface_table.h"
@@ -51,50 +48,10 @@ static char *file_text(const char *path)
 
 /* ---- symbols ---- */
 
-static struct elf_symbol *installed(size_t *count)
-{
-	void *handle = dlopen("libibverbs.so.1", RTLD_NOW);
-	struct elf_symbol *symbols;
-	struct link_map *map;
-
-	assert_non_null(handle);
-	assert_int_equal(dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
-	symbols = elf_symbols_read(map->l_name, count);
-	dlclose(handle);
-	assert_non_null(symbols);
-	return symbols;
-}
-
-/* Beside the program's folder. */
-static struct elf_symbol *ours(size_t *count)
-{
-	static const char library[] = "../lib/libtether.so";
-	char path[4096];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof(library));
-	struct elf_symbol *symbols;
-
-	assert_in_range(length, 1, sizeof(path) - sizeof(library) - 1);
-	path[length] = '\0';
-	strcpy(strrchr(path, '/') + 1, library);
-	symbols = elf_symbols_read(path, count);
-	assert_non_null(symbols);
-	return symbols;
-}
-
-/* 1_10 in the table is 1.10. */
-static bool is_version(const char *named, const char *version)
-{
-	for (; *named && *version; named++, version++) {
-		if (*named != *version && !(*named == '_' && *version == '.'))
-			return false;
-	}
-	return *named == *version;
-}
-
 static bool is_named(const struct surface_row *row, const struct elf_symbol *symbol)
 {
 	return row->part == SYMBOLS && !strcmp(row->name, symbol->name) &&
-	       is_version(row->version, symbol->version);
+	       elf_version_is(row->version, symbol->version);
 }
 
 static unsigned times_named(const struct elf_symbol *symbol)
@@ -125,7 +82,7 @@ static bool is_private(const struct elf_symbol *symbol)
 static void every_symbol_is_named_once(void **state)
 {
 	size_t count, public = 0;
-	struct elf_symbol *symbols = installed(&count);
+	struct elf_symbol *symbols = elf_symbols_installed("libibverbs.so.1", &count);
 
 	for (size_t i = 0; i < count; i++) {
 		unsigned times = times_named(&symbols[i]);
@@ -144,7 +101,7 @@ static void every_symbol_is_named_once(void **state)
 static void no_symbol_is_made_up(void **state)
 {
 	size_t count;
-	struct elf_symbol *symbols = installed(&count);
+	struct elf_symbol *symbols = elf_symbols_installed("libibverbs.so.1", &count);
 
 	for (size_t i = 0; i < surface_count; i++) {
 		const struct surface_row *row = &surface[i];
@@ -175,7 +132,7 @@ static bool is_of_libc(const char *name)
 static void the_library_defines_what_is_named_and_nothing_else(void **state)
 {
 	size_t count, defined = 0, named = 0, unversioned = 0;
-	struct elf_symbol *symbols = ours(&count);
+	struct elf_symbol *symbols = elf_symbols_ours(&count);
 
 	for (size_t i = 0; i < count; i++) {
 		if (is_of_librdmacm(&symbols[i]))
