@@ -175,7 +175,8 @@ void drive_ask(struct drive *d, enum migration_action action, unsigned parties)
 	die_point(DIE_SMD_ASK, migration_state_name(state));
 	if (action == ACTION_PREPARE && first) {
 		sm_version_look(d);
-		drive_gids_find(d);
+		if (!drive_gids_find(d))
+			return;
 	}
 	if (parties & PARTY_TREE)
 		tree_ask(d, action);

@@ -27,7 +27,7 @@ static void gid_take(void *context, const char *vm, const uint8_t gid[GID_BYTES]
 		finding->err = err;
 }
 
-static void refuse(struct migration *m, const struct finding_gids *finding)
+static void find_why(struct migration *m, const struct finding_gids *finding)
 {
 	char text[320];
 
@@ -39,7 +39,6 @@ static void refuse(struct migration *m, const struct finding_gids *finding)
 		testimony_find(&m->testimony, m->intent.vm, "too-many-addresses", text);
 	else
 		conductor_find(m, "no-memory", "addresses could not be kept");
-	m->failed = true;
 }
 
 /* For texts: of a peer, too. */
@@ -48,20 +47,22 @@ static bool gid_of(void *root, uint32_t name, uint8_t gid[GID_BYTES])
 	return gid_book_find(root_gids(root), name, gid);
 }
 
-void drive_gids_find(struct drive *d)
+bool drive_gids_find(struct drive *d)
 {
 	struct finding_gids finding = {.migration = drive_migration(d)};
 	struct migration *m = finding.migration;
 
 	if (!migration_is_by_gids(&m->intent))
-		return;
+		return true;
 	m->testimony.gid_of = gid_of;
 	m->testimony.gid_owner = d->conductor->root;
 	gid_book_each(root_gids(d->conductor->root), m->intent.vm, gid_take, &finding);
-	if (!finding.err && drive_record_gids(d)) {
+	if (!finding.err && !drive_record_gids(d))
+		return true;
+	if (finding.err)
+		find_why(m, &finding);
+	else
 		conductor_find(m, "journal-failed", "its addresses could not be written");
-		m->failed = true;
-	} else if (finding.err) {
-		refuse(m, &finding);
-	}
+	drive_feed(d, EVENT_FAILED);
+	return false;
 }

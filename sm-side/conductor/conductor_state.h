@@ -89,8 +89,9 @@ const char *drive_feed(struct drive *d, enum migration_event event);
 /* Callbacks of its events. */
 void drive_timer_due(evutil_socket_t unused, short what, void *drive);
 void drive_retry_due(evutil_socket_t unused, short what, void *drive);
-/* By which GIDs the VM is known, where it has no LID, before anybody is asked. */
-void drive_gids_find(struct drive *drive);
+/* By which GIDs the VM is known, where it has no LID, before anybody is asked. False: by too many,
+ * or they could not be kept; it has ended there. */
+bool drive_gids_find(struct drive *drive);
 /* Note what has been found here, for the migration's status. */
 void conductor_find(struct migration *migration, const char *reason, const char *text);
 /* From now on the VM's numbers at each of its addresses are those of its rows, or there are none.

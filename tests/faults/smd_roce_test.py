@@ -199,6 +199,7 @@ def a_vm_moves_with_64_addresses_and_no_more():
             equal((ended["outcome"], [r["reason"] for r in ended["refusals"]]), (outcome, ["too-many-addresses"] if more > 63 else []))
             if more > 63:
                 equal("vm1 announces 65 addresses" in ended["refusals"][0]["text"], True, ended["refusals"])
+                equal({e["step"] for shim in stage.world.shims.values() for e in shim.events} - {"STEP_ABORT"}, set(), "nobody is asked")
                 stage.all_well()
                 continue
             stage.all_well(vm1="hyp2")
