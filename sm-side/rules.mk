@@ -4,7 +4,7 @@
 
 MIGRATION_SOURCES := sm-side/vm_change/vm_change.c sm-side/vm_change/vm_changes.c $(addprefix sm-side/migration/,migration.c \
 	migration_road.c migration_answers.c roll_call.c migration_table.c testimony.c orders.c needs.c) notifier/base/deadlines.c \
-	$(GID_SOURCES) notifier/wire/context_lids.c $(WIRE_SOURCES)
+	$(GID_SOURCES) notifier/wire/context_lids.c sm-side/guid_text.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
 DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_rate.c directory_vms.c \

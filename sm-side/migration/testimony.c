@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/migration/testimony.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/gid_name.h"
 #include "notifier/wire/rows.h"
+#include "sm-side/guid_text.h"
 
 enum {
 	GIDS_MAX = 4096, /* of all who take part */
@@ -318,15 +318,16 @@ static int pair_key_compare(const void *a, const void *b)
 static void lid_text(const struct testimony *testimony, uint32_t lid, char text[END_TEXT_BYTES])
 {
 	uint8_t gid[GID_BYTES];
-	char shown[INET6_ADDRSTRLEN];
+	char shown[GID_SHOWN_BYTES];
 
-	if (!is_gid_name(lid))
+	if (!is_gid_name(lid)) {
 		snprintf(text, END_TEXT_BYTES, "lid %" PRIu32, lid);
-	else if (testimony->gid_of && testimony->gid_of(testimony->gid_owner, lid, gid) &&
-	         inet_ntop(AF_INET6, gid, shown, sizeof(shown)))
+	} else if (testimony->gid_of && testimony->gid_of(testimony->gid_owner, lid, gid)) {
+		gid_show(gid, shown);
 		snprintf(text, END_TEXT_BYTES, "gid %s", shown);
-	else
+	} else {
 		snprintf(text, END_TEXT_BYTES, "gid of name 0x%" PRIx32, lid);
+	}
 }
 
 /* @key's other end has not been shown: a peer's, or one of the VM's own. */
