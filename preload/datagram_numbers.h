@@ -43,7 +43,7 @@ struct datagram_numbers {
 	struct datagram_tables *tables; /* NULL: every number is its own */
 	uint32_t place; /* of a name: that where it is now; 0: the same. Atomic, as is */
 	unsigned turns; /* how often it may have become another, or another device's */
-	/* Of a name, what heard_senders.h has bits for; atomic. */
+	/* Of a name, what heard_senders.h has bits for; atomic. @is_heard: it is in the list. */
 	bool is_heard, is_known;
 	struct datagram_numbers *next_heard;
 	struct datagram_numbers *next;

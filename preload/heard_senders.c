@@ -49,6 +49,7 @@ bool sender_introduce(uint32_t lid)
 /* ---- by name ---- */
 
 static struct datagram_numbers *heard_named; /* that nobody has taken */
+static struct datagram_numbers *taken;       /* of them; the service thread's */
 
 static void add_heard(struct datagram_numbers *numbers)
 {
@@ -73,19 +74,20 @@ bool named_sender_is_known(uint32_t name)
 	return false;
 }
 
+/* From then on it may be in the list again. */
 static bool next_named(struct remote *sender)
 {
-	static struct datagram_numbers *taken; /* the service thread's */
+	struct datagram_numbers *next;
 
 	if (!taken)
 		taken = __atomic_exchange_n(&heard_named, NULL, __ATOMIC_ACQUIRE);
-	if (!taken)
+	next = taken;
+	if (!next)
 		return false;
-	*sender = (struct remote){.lid = taken->lid,
-	        .gid = taken->gid,
-	        .real_lid = taken->lid,
-	        .real_gid = taken->gid};
-	taken = taken->next_heard;
+	*sender = (struct remote){
+	        .lid = next->lid, .gid = next->gid, .real_lid = next->lid, .real_gid = next->gid};
+	taken = next->next_heard;
+	__atomic_store_n(&next->is_heard, false, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -122,7 +124,6 @@ bool heard_senders_next(struct remote *sender)
 
 void sender_set_unknown(struct datagram_numbers *numbers)
 {
-	__atomic_store_n(&numbers->is_heard, false, __ATOMIC_RELEASE);
 	__atomic_store_n(&numbers->is_known, false, __ATOMIC_RELEASE);
 }
 
@@ -137,6 +138,6 @@ void heard_senders_in_child(void)
 	memset(heard, 0, sizeof(heard));
 	memset(given, 0, sizeof(given));
 	datagram_numbers_each_named(forget_named, NULL);
-	heard_named = NULL;
+	heard_named = taken = NULL;
 	some_are_new = false;
 }

@@ -189,6 +189,25 @@ static void a_stranger_is_who_it_was_when_it_sent(void **state)
 	assert_null(datagram_sender(datagram_numbers_named(gid_name(real.raw)), its_number));
 }
 
+/* Where it was heard already, and the service thread has not looked yet. */
+static void who_has_left_may_be_heard_there_again(void **state)
+{
+	const union ibv_gid real = real_gid();
+	const uint32_t name = gid_name(real.raw);
+	struct datagram_numbers *numbers = datagram_numbers_of(name, &real);
+	struct remote sender;
+
+	for (int turn = 0; turn < 2; turn++) {
+		assert_false(sender_is_known(name));
+		sender_set_unknown(numbers);
+		assert_false(sender_is_known(name));
+		assert_true(heard_senders_next(&sender));
+		assert_int_equal(sender.lid, name);
+		assert_false(heard_senders_next(&sender));
+	}
+	sender_set_known(name);
+}
+
 /* Taken from the device, and not asked for any more. */
 static void what_goes_with_its_receiver_is_no_stranger_any_more(void **state)
 {
@@ -221,6 +240,7 @@ int main(void)
 	        TEST(who_has_not_moved_is_who_it_is),
 	        TEST(what_a_step_has_taken_is_introduced_when_it_is_polled),
 	        TEST(a_stranger_is_who_it_was_when_it_sent),
+	        TEST(who_has_left_may_be_heard_there_again),
 	        TEST(what_goes_with_its_receiver_is_no_stranger_any_more),
 	};
 
