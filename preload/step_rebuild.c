@@ -117,7 +117,8 @@ enum progress step_reconnect_work(
 {
 	int err;
 
-	take_numbers(move);
+	if (!move->begun)
+		take_numbers(move);
 	if (move->state < MOVE_VOTED)
 		return FINISHED;
 	/* After an abort there was no RELEASE: evidence comes now, everybody is where it was. */

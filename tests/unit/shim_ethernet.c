@@ -255,6 +255,27 @@ static void who_is_not_reached_at_once_is_tried_again(void **state)
 	carry_data_both_ways(&h.vm, &h.peer);
 }
 
+/* However often connections are tried. */
+static void handles_to_the_vm_are_made_anew_once(void **state)
+{
+	struct ibv_ah_attr there = end_address(&h.peer, &h.vm, 0);
+	struct ibv_ah *ah = ibv_create_ah(h.peer.pd, &there);
+	unsigned before;
+
+	harness_stop(&h);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = 1;
+	harness_expect(&h, TETHER__STEP__STEP_ATTACH, DONE);
+	fake.unreached = 5;
+	before = fake.handles_asked_for;
+	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
+	assert_int_equal(fake.unreached, 0);
+	assert_int_equal(fake.handles_asked_for - before, 1);
+	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
+	carry_data_both_ways(&h.vm, &h.peer);
+	assert_int_equal(ibv_destroy_ah(ah), 0);
+}
+
 static void who_is_never_reached_ends_with_an_error(void **state)
 {
 	assert_int_equal(harness_write(&h, 3), 0);
@@ -295,6 +316,7 @@ int main(void)
 	        UNCONNECTED(a_late_peer_that_is_not_told_the_gid_goes_nowhere),
 	        CONNECTED(a_device_that_was_there_before_is_not_the_next),
 	        CONNECTED(who_is_not_reached_at_once_is_tried_again),
+	        CONNECTED(handles_to_the_vm_are_made_anew_once),
 	        CONNECTED(who_is_never_reached_ends_with_an_error),
 	        CONNECTED(after_an_abort_all_is_where_it_was),
 	};
