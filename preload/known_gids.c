@@ -41,6 +41,12 @@ int known_gids_add(struct known_gids *known, const union ibv_gid *gid)
 	return add(known, gid);
 }
 
+unsigned known_gids_announced(const struct known_gids *known)
+{
+	LOCK_GUARD(&lock);
+	return known->announced;
+}
+
 bool known_gids_get(const struct known_gids *known, unsigned i, union ibv_gid *gid)
 {
 	LOCK_GUARD(&lock);

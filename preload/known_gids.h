@@ -19,7 +19,9 @@ struct known_gids {
 
 /* 1: it is new; 0: it is there, or of zeros; -ENOMEM */
 int known_gids_add(struct known_gids *known, const union ibv_gid *gid);
-/* The @i-th of those that are announced; false: they are no more. */
+/* How many are announced. */
+unsigned known_gids_announced(const struct known_gids *known);
+/* The @i-th of them; false: they are no more. */
 bool known_gids_get(const struct known_gids *known, unsigned i, union ibv_gid *gid);
 /* The next that is not; it is from then on. False: all are. */
 bool known_gids_next(struct known_gids *known, union ibv_gid *gid);

@@ -55,7 +55,7 @@ static unsigned places_at(const struct context *context, unsigned port)
 {
 	const struct port *at = &context->ports[port - 1];
 
-	return port_is_ethernet(at) ? at->gids.announced : port == 1;
+	return port_is_ethernet(at) ? known_gids_announced(&at->gids) : port == 1;
 }
 
 bool context_place(const struct context *context, unsigned i, struct place *place)
